@@ -1,0 +1,55 @@
+//! A point in time that every kind of wait here understands.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// When to give up waiting, on the clock that never jumps (`CLOCK_MONOTONIC`). The standard
+/// library's `Instant` is the same clock but does not show its number, which `pthread` wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<Duration>);
+
+impl Deadline {
+    pub const NEVER: Deadline = Deadline(None);
+
+    /// A limit too far away to be represented is no limit.
+    pub fn after(limit: Duration) -> Self {
+        Deadline(now().checked_add(limit))
+    }
+
+    /// The earlier of this deadline and `limit` from now.
+    pub fn within(self, limit: Duration) -> Self {
+        Self::after(self.remaining().map_or(limit, |left| left.min(limit)))
+    }
+
+    /// The later of this deadline and `grace` from now.
+    pub fn at_least(self, grace: Duration) -> Self {
+        match self.remaining() {
+            Some(left) if left < grace => Self::after(grace),
+            _ => self,
+        }
+    }
+
+    /// The time left, zero once it has passed; `None` for a wait without a limit.
+    pub fn remaining(self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_sub(now()))
+    }
+
+    pub fn has_passed(self) -> bool {
+        self.remaining() == Some(Duration::ZERO)
+    }
+
+    /// The absolute time for `pthread_mutex_clocklock`; `None` for a wait without a limit.
+    pub fn timespec(self) -> Option<libc::timespec> {
+        self.0.map(|end| libc::timespec {
+            tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: end.subsec_nanos().into(),
+        })
+    }
+}
+
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map(Duration::from)
+        .unwrap_or_default()
+}

@@ -1,0 +1,49 @@
+//! Which process, beyond doubt: a pid is given to another process sooner or later.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A pid and, in the lower half, when that process started, in clock ticks since the boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Identity(pub u64);
+
+impl Identity {
+    /// This process. `None` if `/proc` cannot be read.
+    pub fn mine() -> Option<Self> {
+        static MINE: AtomicU64 = AtomicU64::new(0);
+        let pid = std::process::id();
+        let known = Identity(MINE.load(Relaxed));
+        // A forked child has a copy of its parent's.
+        if known.pid() == pid {
+            return Some(known);
+        }
+        let mine = Self::of(pid)?;
+        MINE.store(mine.0, Relaxed);
+        Some(mine)
+    }
+
+    /// The process with this pid, also one that has ended and is not reaped yet.
+    pub fn of(pid: u32) -> Option<Self> {
+        status(pid).map(|(_, start)| Identity(u64::from(pid) << 32 | u64::from(start)))
+    }
+
+    pub fn pid(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Whether that very process still runs.
+    pub fn is_alive(self) -> bool {
+        status(self.pid())
+            .is_some_and(|(state, start)| start == self.0 as u32 && !matches!(state, 'Z' | 'X'))
+    }
+}
+
+/// State and start time, the fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). Field 2, the
+/// name, may itself contain spaces and parentheses.
+fn status(pid: u32) -> Option<(char, u32)> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let start: u64 = fields.nth(18)?.parse().ok()?;
+    Some((state, start as u32))
+}

@@ -1,0 +1,68 @@
+//! Memory that a process shares with the children it forks.
+
+use std::ffi::c_void;
+use std::io;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// One `Head`, then `len` elements of `Item`, all zero at first, shared with every child forked
+/// from now on (`mmap` with `MAP_SHARED | MAP_ANONYMOUS`). It has no name that could be left
+/// behind: the kernel frees it when the last process that maps it has ended.
+pub(crate) struct SharedMemory<Head, Item> {
+    start: NonNull<c_void>,
+    len: usize,
+    types: PhantomData<(Head, Item)>,
+}
+
+// SAFETY: this owns a range of addresses, not the values in it. Whoever makes references into
+// the range (`lock`, `ring`) answers for what they allow.
+unsafe impl<Head, Item> Send for SharedMemory<Head, Item> {}
+// SAFETY: as above.
+unsafe impl<Head, Item> Sync for SharedMemory<Head, Item> {}
+
+impl<Head, Item> SharedMemory<Head, Item> {
+    /// Where the items begin: after the head, aligned.
+    const OFFSET: usize = size_of::<Head>().next_multiple_of(align_of::<Item>());
+
+    pub fn new(len: usize) -> io::Result<Self> {
+        const { assert!(align_of::<Head>() <= 4096 && align_of::<Item>() <= 4096) };
+        let bytes = len
+            .checked_mul(size_of::<Item>())
+            .and_then(|items| items.checked_add(Self::OFFSET))
+            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let bytes = NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN);
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }?;
+        Ok(SharedMemory {
+            start,
+            len,
+            types: PhantomData,
+        })
+    }
+
+    /// Points at zeroes until the owner has written there.
+    pub fn head(&self) -> NonNull<Head> {
+        self.start.cast()
+    }
+
+    /// Points at the first of `len` items, zeroes until the owner has written there.
+    pub fn items(&self) -> NonNull<[Item]> {
+        // SAFETY: `new` mapped `OFFSET` bytes and room for `len` items behind them.
+        let first = unsafe { self.start.byte_add(Self::OFFSET) };
+        NonNull::slice_from_raw_parts(first.cast(), self.len)
+    }
+}
+
+impl<Head, Item> Drop for SharedMemory<Head, Item> {
+    fn drop(&mut self) {
+        let bytes = (Self::OFFSET + self.len * size_of::<Item>()).max(1);
+        // SAFETY: the range that `new` mapped; the owner's borrows of it have ended. Other
+        // processes keep their own mapping.
+        let _ = unsafe { munmap(self.start, bytes) };
+    }
+}

@@ -1,0 +1,274 @@
+//! Two connected ends, for two processes that talk to each other.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cursor::LONGEST_SLEEP;
+use crate::deadline::Deadline;
+use crate::identity::Identity;
+use crate::memory::SharedMemory;
+use crate::process::handed_over;
+use crate::queue::{GetError, PutError, Queue};
+
+/// Two connected ends: what the one sends, the other receives. `A` travels from the first to the
+/// second, `B` back.
+///
+/// Python: `multiprocessing.Pipe`. System: two rings in shared memory, as under
+/// [`Queue`]; each holds a mebibyte.
+///
+/// ```
+/// use common::{Process, pipe};
+///
+/// let (ours, theirs) = pipe::<u32, String>()?;
+/// let mut child = Process::spawn("speller", move || -> anyhow::Result<()> {
+///     let number = theirs.recv()?;
+///     theirs.send(&format!("number {number}"))?;
+///     Ok(())
+/// })?;
+/// ours.send(&7)?;
+/// assert_eq!(ours.recv()?, "number 7");
+/// assert!(child.join()?.success());
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
+/// # Errors
+/// The system has no memory to map.
+pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
+    let (there, back) = (Arc::new(Queue::new()?), Arc::new(Queue::new()?));
+    let users = Arc::new(SharedMemory::new(0)?);
+    let first = Connection {
+        outgoing: Arc::clone(&there),
+        incoming: Arc::clone(&back),
+        users: Users {
+            mine: 0,
+            both: Arc::clone(&users),
+        },
+        next_look: Cell::new(Deadline::after(LONGEST_SLEEP)),
+    };
+    let second = Connection {
+        outgoing: back,
+        incoming: there,
+        users: Users {
+            mine: 1,
+            both: users,
+        },
+        next_look: Cell::new(Deadline::after(LONGEST_SLEEP)),
+    };
+    Ok((first, second))
+}
+
+/// One end of a [`pipe`]: it sends `S` and receives `R`.
+///
+/// Python: `multiprocessing.connection.Connection`.
+///
+/// An end belongs to one process at a time. **Move it into the closure** of the process that uses
+/// it; a borrowed end does not compile there. When it is dropped, or its process ends in whatever
+/// way, the other end gets what was sent before and then [`PipeError::Closed`] or
+/// [`PipeError::Died`], within a tenth of a second. This does not depend on descriptors, of which
+/// every forked sibling would hold copies.
+pub struct Connection<S, R> {
+    outgoing: Arc<Queue<S>>,
+    incoming: Arc<Queue<R>>,
+    users: Users,
+    /// When to look again whether the other process is alive, while sending.
+    next_look: Cell<Deadline>,
+}
+
+/// Why nothing could be sent or received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipeError {
+    /// Nothing arrived, or there was no room, for the whole time allowed.
+    #[error("the pipe's other end was not ready in time")]
+    TimedOut,
+    /// The other end was dropped.
+    #[error("the pipe's other end was closed")]
+    Closed,
+    /// The process with the other end has ended without closing it.
+    #[error("process {pid} died, which had the pipe's other end")]
+    Died {
+        /// Its pid.
+        pid: u32,
+    },
+    /// Another process uses this end, so this one must not.
+    #[error("process {pid} uses this end of the pipe: move each end into one process")]
+    InUse {
+        /// Its pid.
+        pid: u32,
+    },
+    /// The item could not be sent.
+    #[error(transparent)]
+    Send(PutError),
+    /// The item could not be received. Those after it are not affected.
+    #[error(transparent)]
+    Receive(GetError),
+}
+
+impl<S: Serialize, R> Connection<S, R> {
+    /// Sends a copy of `item`, waiting for room (a mebibyte may be under way).
+    ///
+    /// # Errors
+    /// [`PipeError`], but not [`PipeError::TimedOut`].
+    pub fn send(&self, item: &S) -> Result<(), PipeError> {
+        self.send_until(item, Deadline::NEVER)
+    }
+
+    /// Sends the item, waiting for room for at most `limit`.
+    ///
+    /// # Errors
+    /// [`PipeError`].
+    pub fn send_timeout(&self, item: &S, limit: Duration) -> Result<(), PipeError> {
+        self.send_until(item, Deadline::after(limit))
+    }
+
+    fn send_until(&self, item: &S, deadline: Deadline) -> Result<(), PipeError> {
+        self.users.claim()?;
+        if self.next_look.get().has_passed() {
+            self.next_look.set(Deadline::after(LONGEST_SLEEP));
+            self.users.check_other()?;
+        }
+        loop {
+            match self
+                .outgoing
+                .put_until(item, deadline.within(LONGEST_SLEEP))
+            {
+                Ok(()) => return Ok(()),
+                Err(PutError::Closed) => return Err(PipeError::Closed),
+                Err(PutError::Full) => self.users.check_other()?,
+                Err(error) => return Err(PipeError::Send(error)),
+            }
+            if deadline.has_passed() {
+                return Err(PipeError::TimedOut);
+            }
+        }
+    }
+}
+
+impl<S, R: DeserializeOwned> Connection<S, R> {
+    /// Receives an item, waiting for one.
+    ///
+    /// # Errors
+    /// [`PipeError`], but not [`PipeError::TimedOut`].
+    pub fn recv(&self) -> Result<R, PipeError> {
+        self.recv_until(Deadline::NEVER)
+    }
+
+    /// Receives an item, waiting for one for at most `limit`.
+    ///
+    /// # Errors
+    /// [`PipeError`].
+    pub fn recv_timeout(&self, limit: Duration) -> Result<R, PipeError> {
+        self.recv_until(Deadline::after(limit))
+    }
+
+    fn recv_until(&self, deadline: Deadline) -> Result<R, PipeError> {
+        self.wait(deadline)?;
+        match self.incoming.try_get() {
+            Err(GetError::Closed) => Err(PipeError::Closed),
+            item => item.map_err(PipeError::Receive),
+        }
+    }
+}
+
+impl<S, R> Connection<S, R> {
+    /// Whether [`recv`](Connection::recv) would return at once, with an item or with the end,
+    /// waiting for that for at most `limit`. Python: `poll`.
+    ///
+    /// # Errors
+    /// [`PipeError::InUse`].
+    pub fn poll(&self, limit: Duration) -> Result<bool, PipeError> {
+        match self.wait(Deadline::after(limit)) {
+            Ok(()) | Err(PipeError::Died { .. }) => Ok(true),
+            Err(PipeError::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for an item or the end, which only this process can take away.
+    fn wait(&self, deadline: Deadline) -> Result<(), PipeError> {
+        self.users.claim()?;
+        loop {
+            match self.incoming.wait_until(deadline.within(LONGEST_SLEEP)) {
+                Ok(()) | Err(GetError::Closed) => return Ok(()),
+                Err(GetError::Empty) => {}
+                Err(error) => return Err(PipeError::Receive(error)),
+            }
+            if let Err(died) = self.users.check_other() {
+                // Its last words may have come since.
+                return if self.incoming.is_empty() {
+                    Err(died)
+                } else {
+                    Ok(())
+                };
+            }
+            if deadline.has_passed() {
+                return Err(PipeError::TimedOut);
+            }
+        }
+    }
+}
+
+impl<S, R> Drop for Connection<S, R> {
+    fn drop(&mut self) {
+        if let Some(child) = handed_over() {
+            self.users.hand_over(child);
+        } else if self.users.claim().is_ok() {
+            self.outgoing.close();
+            self.incoming.close();
+        }
+    }
+}
+
+/// Which process uses which end: an [`Identity`] each, zero for none yet.
+struct Users {
+    mine: usize,
+    both: Arc<SharedMemory<[AtomicU64; 2], ()>>,
+}
+
+impl Users {
+    fn end(&self, index: usize) -> &AtomicU64 {
+        // SAFETY: two atomics that start as zeroes, mapped as long as `both`.
+        unsafe { &self.both.head().as_ref()[index] }
+    }
+
+    /// Makes this process the user of its end, if nobody else is.
+    fn claim(&self) -> Result<(), PipeError> {
+        let me = Identity::mine().ok_or_else(|| {
+            PipeError::Receive(GetError::System(io::Error::other(
+                "cannot read /proc/self/stat",
+            )))
+        })?;
+        match self
+            .end(self.mine)
+            .compare_exchange(0, me.0, SeqCst, SeqCst)
+        {
+            Err(user) if user != me.0 => Err(PipeError::InUse {
+                pid: Identity(user).pid(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn hand_over(&self, child: u32) {
+        if self.claim().is_ok()
+            && let Some(child) = Identity::of(child)
+        {
+            self.end(self.mine).store(child.0, SeqCst);
+        }
+    }
+
+    /// An error if the other end's user has died.
+    fn check_other(&self) -> Result<(), PipeError> {
+        let user = Identity(self.end(1 - self.mine).load(SeqCst));
+        if user.0 == 0 || user.is_alive() {
+            return Ok(());
+        }
+        Err(PipeError::Died { pid: user.pid() })
+    }
+}

@@ -1,0 +1,169 @@
+//! The supervisor's whole life: it forks the workers and forks another for each that dies.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::Ordering::SeqCst;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
+use crate::deadline::Deadline;
+use crate::process::{Outcome, Process, SpawnError, chain};
+
+/// How soon to try again what did not work, in milliseconds.
+const RETRY: u8 = 50;
+/// After this many workers in a row that died before they could take a task, the next would too.
+const FALSE_STARTS: usize = 5;
+
+/// Keeps the workers running until the pool is closed and done, or this process is asked to end.
+pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync) -> io::Result<()> {
+    // Signals become readable, so that one wait is for both: a child's end and the end of all.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.add(Signal::SIGTERM);
+    let inherited = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
+    let arrivals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+
+    let mut crew = Crew {
+        shared,
+        start: |worker: usize| {
+            shared.in_hand()[worker].store(STARTING, SeqCst);
+            Process::spawn(format!("worker {}", worker + 1), || {
+                let _ = inherited.thread_set_mask();
+                work(worker)
+            })
+        },
+        workers: Vec::new(),
+        notices: VecDeque::new(),
+        false_starts: 0,
+    };
+    for worker in 0..shared.in_hand().len() {
+        match (crew.start)(worker) {
+            Ok(process) => crew.workers.push(Some(process)),
+            Err(error) => return crew.give_up(&chain(&error)),
+        }
+    }
+    crew.notices.push_back(Notice::Started);
+
+    loop {
+        let settled = crew.look_after()?;
+        if crew.false_starts >= FALSE_STARTS {
+            return crew.give_up("they die before they can take a task");
+        }
+        if crew.workers.is_empty() {
+            return Ok(());
+        }
+        let limit = if settled {
+            PollTimeout::NONE
+        } else {
+            PollTimeout::from(RETRY)
+        };
+        match poll(
+            &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
+            limit,
+        ) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while let Some(signal) = arrivals.read_signal()? {
+            if signal.ssi_signo == Signal::SIGTERM as u32 {
+                // Dropping the workers kills and reaps them.
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct Crew<'a, F> {
+    shared: &'a Shared,
+    start: F,
+    /// `None` for one that died and could not be replaced yet. Empty when the work is done.
+    workers: Vec<Option<Process>>,
+    /// What the parent must be told and had no room for yet.
+    notices: VecDeque<Notice>,
+    false_starts: usize,
+}
+
+impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
+    /// Replaces the dead and reports their tasks; false if something is left to do.
+    fn look_after(&mut self) -> io::Result<bool> {
+        for index in 0..self.workers.len() {
+            if let Some(worker) = &mut self.workers[index]
+                && !worker.is_alive().map_err(io::Error::other)?
+            {
+                let pid = worker.pid();
+                let status = worker.join().map_err(io::Error::other)?;
+                self.workers[index] = None;
+                let claim = Claim {
+                    in_hand: self.shared.in_hand(),
+                    worker: index,
+                };
+                self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
+                match claim.in_hand[index].swap(IDLE, SeqCst) {
+                    IDLE => self.false_starts = 0,
+                    STARTING => self.false_starts += 1,
+                    task => {
+                        self.false_starts = 0;
+                        self.notices.push_back(Notice::Died {
+                            task,
+                            pid,
+                            status: status.into_raw(),
+                        });
+                    }
+                }
+            }
+        }
+        let done = self.shared.tasks.is_closed() && self.shared.tasks.is_empty();
+        for index in 0..self.workers.len() {
+            if self.workers[index].is_none() && !done {
+                match (self.start)(index) {
+                    Ok(worker) => self.workers[index] = Some(worker),
+                    Err(error) if self.workers.iter().all(Option::is_none) => {
+                        self.give_up(&chain(&error))?;
+                        self.workers.clear();
+                        return Ok(true);
+                    }
+                    // The others go on; it may work later.
+                    Err(_) => break,
+                }
+            }
+        }
+        while let Some(notice) = self.notices.front() {
+            let now = Deadline::after(std::time::Duration::ZERO);
+            if self.shared.results.put(&notice.to_message(), now).is_err() {
+                return Ok(false);
+            }
+            self.notices.pop_front();
+        }
+        let missing = self
+            .workers
+            .iter()
+            .filter(|worker| worker.is_none())
+            .count();
+        if done && missing == self.workers.len() {
+            self.workers.clear();
+        }
+        Ok(done || missing == 0)
+    }
+
+    /// Tells the parent that there will be no workers, once it has read what came before.
+    fn give_up(&mut self, reason: &str) -> io::Result<()> {
+        self.workers.clear();
+        let notices = self
+            .notices
+            .drain(..)
+            .chain([Notice::Broken(reason.to_owned())]);
+        for notice in notices {
+            self.shared
+                .results
+                .put(&notice.to_message(), Deadline::NEVER)
+                .map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! What the processes of a pool say to each other.
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+
+use serde::{Deserialize, Serialize};
+
+use super::TaskError;
+use crate::codec::{decode, encode};
+use crate::memory::SharedMemory;
+use crate::ring::{Ring, Taker};
+
+/// What a worker has in hand: the id of a submission, or one of these.
+pub(super) const STARTING: u64 = u64::MAX;
+pub(super) const IDLE: u64 = 0;
+/// In place of an id: the message is a [`Notice`].
+const NOTICE: u64 = 0;
+
+/// The memory that all processes of a pool share.
+pub(super) struct Shared {
+    pub tasks: Ring,
+    pub results: Ring,
+    in_hand: SharedMemory<(), AtomicU64>,
+}
+
+impl Shared {
+    pub fn new(capacity: usize, workers: usize) -> io::Result<Self> {
+        Ok(Shared {
+            tasks: Ring::new(capacity)?,
+            results: Ring::new(capacity)?,
+            in_hand: SharedMemory::new(workers)?,
+        })
+    }
+
+    /// What each worker has in hand.
+    pub fn in_hand(&self) -> &[AtomicU64] {
+        // SAFETY: atomics that start as zeroes, mapped as long as `self`.
+        unsafe { self.in_hand.items().as_ref() }
+    }
+}
+
+/// Writes down that a worker takes a task, before the task is gone from the ring.
+pub(super) struct Claim<'a> {
+    pub in_hand: &'a [AtomicU64],
+    pub worker: usize,
+}
+
+impl Taker for Claim<'_> {
+    fn claim(&self, record: &[u8]) {
+        self.in_hand[self.worker].store(parse(record).0, SeqCst);
+    }
+
+    fn disclaim(&self, record: &[u8]) {
+        let (task, _) = parse(record);
+        for hand in self.in_hand {
+            let _ = hand.compare_exchange(task, IDLE, SeqCst, SeqCst);
+        }
+    }
+}
+
+/// A message with several values: the submission's id, then each value with its length in front.
+/// One that cannot be decoded so spoils no other.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Batch {
+            bytes: vec![0; size_of::<u64>()],
+            count: 0,
+        }
+    }
+
+    /// An argument; the batch is as before if this fails.
+    pub fn push<A: Serialize>(&mut self, argument: &A) -> Result<(), TaskError> {
+        let start = self.bytes.len();
+        self.bytes.extend([0; size_of::<u32>()]);
+        let encoded = encode(argument, &mut self.bytes).map_err(|error| error.to_string());
+        let length = self.bytes.len() - start - size_of::<u32>();
+        let encoded =
+            encoded.and_then(|()| u32::try_from(length).map_err(|error| error.to_string()));
+        match encoded {
+            Ok(length) => {
+                self.bytes[start..][..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
+                self.count += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.bytes.truncate(start);
+                Err(TaskError::Encode("the argument".into(), error))
+            }
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn finish(mut self, id: u64) -> Vec<u8> {
+        self.bytes[..size_of::<u64>()].copy_from_slice(&id.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// The id and the values of a message.
+pub(super) fn parse(message: &[u8]) -> (u64, impl Iterator<Item = &[u8]>) {
+    let (id, mut rest) = message.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let values = std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk()?;
+        let (value, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rest = after;
+        Some(value)
+    });
+    (u64::from_le_bytes(*id), values)
+}
+
+/// What the supervisor tells the parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Notice {
+    /// All workers are there.
+    Started,
+    /// A worker ended while it had a task; its wait status.
+    Died { task: u64, pid: u32, status: i32 },
+    /// There are no workers and will be none.
+    Broken(String),
+}
+
+impl Notice {
+    pub fn to_message(&self) -> Vec<u8> {
+        let mut message = NOTICE.to_le_bytes().to_vec();
+        // Numbers and a string, which always can be encoded.
+        let _ = encode(self, &mut message);
+        message
+    }
+
+    pub fn parse(message: &[u8]) -> Option<Notice> {
+        let (id, notice) = message.split_first_chunk()?;
+        if u64::from_le_bytes(*id) != NOTICE {
+            return None;
+        }
+        decode(notice).ok()
+    }
+}

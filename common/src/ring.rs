@@ -1,0 +1,375 @@
+//! Byte records from many processes to many processes, through a ring in shared memory.
+//!
+//! A record is written in two steps: its bytes go into the free part of the ring, then one store
+//! to `tail` publishes them. It is taken in two steps as well: its bytes are copied out, then one
+//! store to `head` frees their place. A process killed at any moment has done either the store or
+//! not, so a record is there whole or not at all, and is taken once or not at all.
+//!
+//! Each side has a lock, held for the two steps and never while waiting. Whoever gets it after its
+//! owner died finds a ring in order and goes on.
+
+use std::io;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::{hint, ptr::NonNull};
+
+use crate::cursor::{Cursor, Position};
+use crate::deadline::Deadline;
+use crate::lock::{Acquired, LockError, RawMutex};
+use crate::memory::SharedMemory;
+
+/// A record's length, in front of it.
+const HEADER: usize = size_of::<u32>();
+/// Positions are multiples of this, so a header never straddles the end of the ring.
+const ALIGN: usize = 4;
+/// Offsets count modulo 2^32, which the capacity must divide, twice over.
+const LARGEST: usize = 1 << 30;
+
+/// How long a call that must not wait for a record may wait for the lock of its side. The lock is
+/// held for a copy only, so this is reached when its owner was stopped (`SIGSTOP`, a debugger).
+const LOCK_PATIENCE: Duration = Duration::from_millis(100);
+/// How often to try for a lock before asking the kernel to wait for it.
+const LOCK_SPINS: u32 = 40;
+
+/// Each field in cache lines of its own, two of them because processors fetch lines in pairs: the
+/// two sides run on different cores.
+#[repr(align(128))]
+struct Own<T>(T);
+
+struct Side {
+    mutex: RawMutex,
+    /// Where the other side was when this one last looked: a line that need not be fetched from
+    /// the other core. Always behind the truth, which is safe.
+    other: AtomicU32,
+}
+
+struct Head {
+    put: Own<Side>,
+    get: Own<Side>,
+    /// How much was ever published, moved by the owner of the `put` side.
+    tail: Own<Cursor>,
+    /// How much was ever taken, moved by the owner of the `get` side.
+    head: Own<Cursor>,
+}
+
+/// See the module's description.
+pub(crate) struct Ring(SharedMemory<Head, u8>);
+
+/// Why a record could not be put or taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RingError {
+    #[error("closed")]
+    Closed,
+    #[error("timed out")]
+    TimedOut,
+    #[error("a record of {size} bytes for a ring of {capacity}")]
+    TooLarge { size: usize, capacity: usize },
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Told about a record by the process that takes it, before it is gone from the ring.
+pub(crate) trait Taker {
+    /// This process is about to take the record.
+    fn claim(&self, _record: &[u8]) {}
+    /// A process died while it took a record, which is still there: its claim is void.
+    fn disclaim(&self, _record: &[u8]) {}
+}
+
+impl Taker for () {}
+
+impl Ring {
+    /// A ring with room for at least one record of `capacity` bytes.
+    pub fn new(capacity: usize) -> io::Result<Self> {
+        if capacity > LARGEST - HEADER {
+            let message = format!(
+                "a capacity of {capacity} bytes; the largest is {}",
+                LARGEST - HEADER
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let memory =
+            SharedMemory::<Head, u8>::new((capacity + HEADER).max(64).next_power_of_two())?;
+        // SAFETY: nobody else knows this memory yet. Zeroes are what the other fields start with.
+        unsafe {
+            let head = memory.head().as_ptr();
+            RawMutex::init(NonNull::new_unchecked(&raw mut (*head).put.0.mutex))?;
+            RawMutex::init(NonNull::new_unchecked(&raw mut (*head).get.0.mutex))?;
+        }
+        Ok(Ring(memory))
+    }
+
+    /// The longest record that fits.
+    pub fn capacity(&self) -> usize {
+        self.0.items().len() - HEADER
+    }
+
+    /// Adds the record at the end, waiting for room.
+    pub fn put(&self, record: &[u8], deadline: Deadline) -> Result<(), RingError> {
+        let capacity = self.capacity();
+        if record.len() > capacity {
+            return Err(RingError::TooLarge {
+                size: record.len(),
+                capacity,
+            });
+        }
+        let (head, size) = (self.head(), size_in_ring(record.len()));
+        loop {
+            let locked = self.lock(&head.put.0, deadline)?;
+            let tail = head.tail.0.get();
+            if tail.is_closed() {
+                return Err(RingError::Closed);
+            }
+            let fits = |taken| self.room(tail, taken) >= size;
+            if fits(locked.other(&head.head.0, fits)) {
+                let length = (record.len() as u32).to_ne_bytes();
+                // SAFETY: this is the only writer, as it holds the lock, and `size` bytes from
+                // `tail` are free: no reader looks there before `tail` has moved.
+                unsafe {
+                    self.write(tail.offset(), &length);
+                    self.write(tail.offset().wrapping_add(HEADER as u32), record);
+                }
+                if !head.tail.0.advance_if_open(tail, size) {
+                    return Err(RingError::Closed);
+                }
+                drop(locked);
+                head.tail.0.wake(1);
+                return Ok(());
+            }
+            drop(locked);
+            if deadline.has_passed() {
+                return Err(RingError::TimedOut);
+            }
+            head.head.0.wait(deadline, |taken| {
+                taken.is_closed() || self.room(head.tail.0.get(), taken) >= size
+            });
+        }
+    }
+
+    /// Takes the oldest record into `record`, waiting for one. After `close`, what is left can
+    /// still be taken.
+    pub fn get(
+        &self,
+        record: &mut Vec<u8>,
+        deadline: Deadline,
+        taker: &impl Taker,
+    ) -> Result<(), RingError> {
+        let head = self.head();
+        loop {
+            self.wait(deadline)?;
+            let locked = self.lock_to_take(deadline, record, taker)?;
+            let from = head.head.0.get();
+            let tail = locked.other(&head.tail.0, |tail| tail.ahead_of(from) != 0);
+            let Some(size) = self.copy_out(from, tail, record)? else {
+                continue;
+            };
+            taker.claim(record);
+            head.head.0.advance(size);
+            drop(locked);
+            // All of them: the one in front may need more room than there is, the next one less.
+            head.head.0.wake(i32::MAX);
+            return Ok(());
+        }
+    }
+
+    /// Waits for a record. Another process may be the first to take it.
+    pub fn wait(&self, deadline: Deadline) -> Result<(), RingError> {
+        let (tail, head) = (&self.head().tail.0, &self.head().head.0);
+        loop {
+            let put = tail.get();
+            if put.ahead_of(head.get()) != 0 {
+                return Ok(());
+            }
+            if put.is_closed() {
+                return Err(RingError::Closed);
+            }
+            if deadline.has_passed() {
+                return Err(RingError::TimedOut);
+            }
+            tail.wait(deadline, |put| {
+                put.is_closed() || put.ahead_of(head.get()) != 0
+            });
+        }
+    }
+
+    /// Voids the claim of a process that died while it took a record.
+    pub fn settle(&self, taker: &impl Taker) -> Result<(), RingError> {
+        self.lock_to_take(Deadline::NEVER, &mut Vec::new(), taker)
+            .map(drop)
+    }
+
+    /// From now on nothing can be put. What was put before can be taken.
+    pub fn close(&self) {
+        self.head().tail.0.close();
+        self.head().head.0.close();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.head().tail.0.get().is_closed()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.head().tail.0.get().ahead_of(self.head().head.0.get()) == 0
+    }
+
+    /// The number of records, counted one by one.
+    pub fn len(&self) -> Result<usize, RingError> {
+        let head = self.head();
+        let _locked = self.lock(&head.get.0, Deadline::NEVER)?;
+        let (mut at, tail) = (head.head.0.get(), head.tail.0.get());
+        let mut count = 0;
+        while let Some(length) = self.length_at(at, tail)? {
+            at = at.plus(size_in_ring(length));
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: `new` initialised it, and it stays mapped as long as `self`.
+        unsafe { self.0.head().as_ref() }
+    }
+
+    /// The free bytes, given how far both sides are.
+    fn room(&self, tail: Position, head: Position) -> u32 {
+        self.0.items().len() as u32 - tail.ahead_of(head)
+    }
+
+    fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
+        let mutex = &side.mutex;
+        for _ in 0..LOCK_SPINS {
+            match mutex.try_acquire() {
+                Ok(acquired) => return Ok(Locked { side, acquired }),
+                Err(LockError::TimedOut) => hint::spin_loop(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let acquired = mutex.acquire(deadline.at_least(LOCK_PATIENCE))?;
+        Ok(Locked { side, acquired })
+    }
+
+    fn lock_to_take(
+        &self,
+        deadline: Deadline,
+        record: &mut Vec<u8>,
+        taker: &impl Taker,
+    ) -> Result<Locked<'_>, RingError> {
+        let head = self.head();
+        let locked = self.lock(&head.get.0, deadline)?;
+        if locked.acquired == Acquired::FromTheDead
+            && self
+                .copy_out(head.head.0.get(), head.tail.0.get(), record)?
+                .is_some()
+        {
+            taker.disclaim(record);
+        }
+        Ok(locked)
+    }
+
+    /// Copies the record at `from` and returns its size in the ring; `None` if there is none.
+    fn copy_out(
+        &self,
+        from: Position,
+        tail: Position,
+        record: &mut Vec<u8>,
+    ) -> Result<Option<u32>, RingError> {
+        let Some(length) = self.length_at(from, tail)? else {
+            return Ok(None);
+        };
+        record.clear();
+        let (first, second) = self.span(from.offset().wrapping_add(HEADER as u32), length);
+        // SAFETY: the record was published whole, and no writer touches it before `head` has
+        // moved, for which the caller holds the lock.
+        unsafe {
+            record.extend_from_slice(first.as_ref());
+            record.extend_from_slice(second.as_ref());
+        }
+        Ok(Some(size_in_ring(length)))
+    }
+
+    /// The length of the record at `from`, if there is one.
+    fn length_at(&self, from: Position, tail: Position) -> Result<Option<usize>, RingError> {
+        let there = tail.ahead_of(from) as usize;
+        if there == 0 {
+            return Ok(None);
+        }
+        let (header, _) = self.span(from.offset(), HEADER);
+        // SAFETY: a header was published here, aligned, and nobody writes to it.
+        let length = unsafe { header.cast::<u32>().read() } as usize;
+        // Only a stray write of some process can have made it longer.
+        if length > there - HEADER {
+            return Err(
+                io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten").into(),
+            );
+        }
+        Ok(Some(length))
+    }
+
+    /// # Safety
+    /// The range is free and the caller the only writer.
+    unsafe fn write(&self, at: u32, bytes: &[u8]) {
+        let (mut first, mut second) = self.span(at, bytes.len());
+        // SAFETY: the caller's promise; the two parts are as long as `bytes` together.
+        unsafe {
+            let (left, right) = bytes.split_at(first.len());
+            first.as_mut().copy_from_slice(left);
+            second.as_mut().copy_from_slice(right);
+        }
+    }
+
+    /// The `len` bytes from `at`, at most a whole ring: up to its end, and on from its start.
+    fn span(&self, at: u32, len: usize) -> (NonNull<[u8]>, NonNull<[u8]>) {
+        let ring: NonNull<u8> = self.0.items().cast();
+        let capacity = self.0.items().len();
+        let start = at as usize % capacity;
+        let first = len.min(capacity - start);
+        debug_assert!(len <= capacity);
+        // SAFETY: `start` is less than the capacity.
+        let begin = unsafe { ring.add(start) };
+        (
+            NonNull::slice_from_raw_parts(begin, first),
+            NonNull::slice_from_raw_parts(ring, len - first),
+        )
+    }
+}
+
+/// A record of `length` bytes with its header, rounded up.
+fn size_in_ring(length: usize) -> u32 {
+    (HEADER + length).next_multiple_of(ALIGN) as u32
+}
+
+/// One side of a ring, held.
+struct Locked<'a> {
+    side: &'a Side,
+    acquired: Acquired,
+}
+
+impl Locked<'_> {
+    /// Where the other side is: as last seen if that is `enough`, else as it is now.
+    fn other(&self, cursor: &Cursor, enough: impl Fn(Position) -> bool) -> Position {
+        let known = Position::at(self.side.other.load(Relaxed));
+        if enough(known) {
+            return known;
+        }
+        let now = cursor.get();
+        self.side.other.store(now.offset(), Relaxed);
+        now
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.side.mutex.release();
+    }
+}
+
+impl From<LockError> for RingError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::TimedOut => RingError::TimedOut,
+            LockError::System(error) => RingError::System(error),
+            error => RingError::System(io::Error::other(error)),
+        }
+    }
+}

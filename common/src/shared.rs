@@ -1,0 +1,147 @@
+//! Numbers and arrays of them in shared memory, each behind its own lock.
+
+use std::io;
+use std::time::Duration;
+
+use bytemuck::Pod;
+
+use crate::deadline::Deadline;
+use crate::lock::{Death, Guard, LockError, Locked};
+
+/// One value in shared memory, behind its own lock.
+///
+/// Python: `multiprocessing.Value`. System: `mmap` with `MAP_SHARED`, and a
+/// [`Lock`](crate::Lock).
+///
+/// `T` is plain data ([`Pod`]): numbers, arrays of them, and structs of them that derive `Pod`.
+/// Anything that owns memory or points to it does not compile, as another process would follow
+/// the pointer into its own memory.
+///
+/// ```
+/// use common::{Process, Value};
+///
+/// let counter = Value::new(0)?;
+/// let mut child = Process::spawn("counter", || -> anyhow::Result<()> {
+///     *counter.lock()? += 1;
+///     Ok(())
+/// })?;
+/// assert!(child.join()?.success());
+/// assert_eq!(*counter.lock()?, 1);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # use common::Value;
+/// Value::new(String::from("owns memory of one process"));
+/// ```
+///
+/// ```compile_fail
+/// # use common::Value;
+/// let local = 1;
+/// Value::new(&local);
+/// ```
+///
+/// Without the guard there is nothing to add to:
+///
+/// ```compile_fail
+/// # use common::Value;
+/// # let mut counter = Value::new(0).unwrap();
+/// counter += 1;
+/// ```
+pub struct Value<T: Pod>(Locked<T>);
+
+impl<T: Pod> Value<T> {
+    /// A new shared value.
+    ///
+    /// # Errors
+    /// The system has no memory to map.
+    pub fn new(value: T) -> io::Result<Self> {
+        Locked::new(&[value]).map(Value)
+    }
+
+    /// Takes the value's lock and leads to the value, waiting for as long as that takes.
+    ///
+    /// # Errors
+    /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    pub fn lock(&self) -> Result<Guard<'_, T>, LockError> {
+        self.0.first(Deadline::NEVER, Death::Reported)
+    }
+
+    /// Like [`lock`](Value::lock), waiting for at most `limit`.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], and those of [`lock`](Value::lock).
+    pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_, T>, LockError> {
+        self.0.first(Deadline::after(limit), Death::Reported)
+    }
+
+    /// Takes the lock after its owner died: see [`Lock::recover`](crate::Lock::recover). The
+    /// value may be half changed; set it right.
+    ///
+    /// # Errors
+    /// [`LockError::AlreadyHeld`].
+    pub fn recover(&self) -> Result<Guard<'_, T>, LockError> {
+        self.0.first(Deadline::NEVER, Death::Forgiven)
+    }
+}
+
+/// A fixed number of values in shared memory, behind one lock.
+///
+/// Python: `multiprocessing.Array`. System: `mmap` with `MAP_SHARED`, and a
+/// [`Lock`](crate::Lock). The guard is a slice; an index beyond its end panics as it does for
+/// every slice. For `T` see [`Value`].
+///
+/// ```
+/// use common::Array;
+///
+/// let array = Array::new(&[0, 1, 2])?;
+/// array.lock()?[0] += 10;
+/// assert_eq!(*array.lock()?, [10, 1, 2]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct Array<T: Pod>(Locked<T>);
+
+impl<T: Pod> Array<T> {
+    /// A new shared array with a copy of `values`. Its length stays the same.
+    ///
+    /// # Errors
+    /// The system has no memory to map.
+    pub fn new(values: &[T]) -> io::Result<Self> {
+        Locked::new(values).map(Array)
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the array's lock and leads to its values, waiting for as long as that takes.
+    ///
+    /// # Errors
+    /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    pub fn lock(&self) -> Result<Guard<'_, [T]>, LockError> {
+        self.0.all(Deadline::NEVER, Death::Reported)
+    }
+
+    /// Like [`lock`](Array::lock), waiting for at most `limit`.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], and those of [`lock`](Array::lock).
+    pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_, [T]>, LockError> {
+        self.0.all(Deadline::after(limit), Death::Reported)
+    }
+
+    /// Takes the lock after its owner died: see [`Lock::recover`](crate::Lock::recover). Some
+    /// values may be changed and others not yet; set them right.
+    ///
+    /// # Errors
+    /// [`LockError::AlreadyHeld`].
+    pub fn recover(&self) -> Result<Guard<'_, [T]>, LockError> {
+        self.0.all(Deadline::NEVER, Death::Forgiven)
+    }
+}
