@@ -1,0 +1,306 @@
+//! Runs a program, for a limited time, and leaves no process of it behind.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+/// Far more than any program here takes, also on a busy machine.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// What a process may take to end after the program that it belongs to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// As [`Program::wait`] does.
+#[track_caller]
+pub fn run(path: impl AsRef<OsStr>) -> Output {
+    Program::start(Command::new(path)).wait()
+}
+
+/// The binary of an example of this package. `cargo test` builds the examples.
+///
+/// # Panics
+/// It is not there: `cargo test --test NAME` does not build it.
+#[track_caller]
+pub fn example(name: &str) -> PathBuf {
+    // A test is target/PROFILE/deps/TEST, an example target/PROFILE/examples/NAME.
+    let test = env::current_exe().expect("the path of this test is known");
+    let profile = test.ancestors().nth(2).unwrap_or(Path::new("/"));
+    let example = profile.join("examples").join(name);
+    assert!(
+        example.is_file(),
+        "there is no {}: run `cargo build --examples` first",
+        example.display()
+    );
+    example
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit code or the signal that ended it.
+    pub status: ExitStatus,
+}
+
+impl Output {
+    /// The standard output of a program that succeeded and had nothing to complain about.
+    ///
+    /// # Panics
+    /// It failed, or printed something on standard error.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert!(
+            self.status.success() && self.stderr.is_empty(),
+            "the program ended with {}\n{}{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self.stdout
+    }
+}
+
+/// A running program, with all the processes that it starts.
+///
+/// They are a process group of their own. **Dropping** it, also when a test panics, kills the
+/// whole group.
+#[derive(Debug)]
+pub struct Program {
+    leader: Child,
+    // Files, not pipes: nobody has to read them for the program to go on.
+    stdout: File,
+    stderr: File,
+    gone: bool,
+}
+
+impl Program {
+    /// Starts the program, without input.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[track_caller]
+    pub fn start(mut command: Command) -> Program {
+        Self::try_start(&mut command)
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
+    }
+
+    fn try_start(command: &mut Command) -> io::Result<Program> {
+        // The program's orphans become children of this process, which can wait for them.
+        set_child_subreaper(true)?;
+        let stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC)?);
+        let stderr = File::from(memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?);
+        let leader = command
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone()?)
+            .stderr(stderr.try_clone()?)
+            .process_group(0)
+            .spawn()?;
+        Ok(Program {
+            leader,
+            stdout,
+            stderr,
+            gone: false,
+        })
+    }
+
+    /// The pid of the program's first process, which is also the number of the group.
+    pub fn pid(&self) -> u32 {
+        self.leader.id()
+    }
+
+    /// Waits for the end of the program and of all that it has started.
+    ///
+    /// # Panics
+    /// The program takes longer than 30 seconds, or one of its processes outlives it.
+    #[track_caller]
+    pub fn wait(self) -> Output {
+        self.wait_for(TIME_LIMIT, GRACE)
+    }
+
+    #[track_caller]
+    fn wait_for(mut self, limit: Duration, grace: Duration) -> Output {
+        let status = within(limit, || self.leader.try_wait().ok().flatten());
+        let left_behind = status.is_some() && !self.orphans_end(grace);
+        self.kill();
+        let (stdout, stderr) = (read(&mut self.stdout), read(&mut self.stderr));
+        match status {
+            Some(status) if !left_behind => Output {
+                stdout,
+                stderr,
+                status,
+            },
+            Some(_) => panic!("the program left a process running behind it\n{stdout}{stderr}"),
+            None => panic!("the program did not end within {limit:?}\n{stdout}{stderr}"),
+        }
+    }
+
+    /// Whether all processes of the group but the first, which was waited for, end in time.
+    fn orphans_end(&mut self, grace: Duration) -> bool {
+        let group = Pid::from_raw(-self.group().as_raw());
+        let ended = within(grace, || match waitpid(group, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => Some(()),
+            _ => None,
+        });
+        self.gone = ended.is_some();
+        self.gone
+    }
+
+    fn kill(&mut self) {
+        // The number belongs to the group as long as one of its processes was not waited for.
+        if !self.gone && killpg(self.group(), Signal::SIGKILL).is_ok() {
+            let _ = self.leader.wait();
+            self.orphans_end(GRACE);
+        }
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.leader.id().cast_signed())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Asks again and again until there is an answer or the time is over.
+fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.is_some() || start.elapsed() >= limit {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn read(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    // The program has moved the place where this file is read, too.
+    match file.rewind().and_then(|()| file.read_to_end(&mut bytes)) {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => panic!("cannot read the program's output: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use nix::sys::signal::kill;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    fn shell(script: &str) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Program::start(command)
+    }
+
+    /// What a wait that must fail panics with.
+    fn complaint(program: Program, limit: Duration) -> String {
+        let panic = catch_unwind(AssertUnwindSafe(|| program.wait_for(limit, SHORT)))
+            .expect_err("the wait panics");
+        *panic.downcast().expect("with a message")
+    }
+
+    fn group_is_gone(group: Pid) -> bool {
+        kill(Pid::from_raw(-group.as_raw()), None) == Err(Errno::ESRCH)
+    }
+
+    #[test]
+    fn output_and_status_are_kept_apart() {
+        let output = shell("echo out; echo err >&2; cat; exit 3").wait();
+        assert_eq!((&*output.stdout, &*output.stderr), ("out\n", "err\n"));
+        assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn much_output_on_both_does_not_block() {
+        let output = shell("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2").wait();
+        assert_eq!(
+            (output.stdout.len(), output.stderr.len()),
+            (300_000, 300_000)
+        );
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_with_its_group() {
+        let program = shell("echo begun; sleep 1000 & sleep 1000");
+        let group = program.group();
+        let complaint = complaint(program, SHORT);
+        assert!(
+            complaint.contains("did not end within 200ms"),
+            "{complaint}"
+        );
+        assert!(group_is_gone(group));
+    }
+
+    #[test]
+    fn a_process_left_behind_is_found_and_killed() {
+        let program = shell("sleep 1000 & echo done");
+        let group = program.group();
+        let complaint = complaint(program, TIME_LIMIT);
+        assert!(complaint.contains("left a process running"), "{complaint}");
+        assert!(complaint.contains("done"), "{complaint}");
+        assert!(group_is_gone(group));
+    }
+
+    #[test]
+    fn a_process_that_ends_soon_after_is_not_left_behind() {
+        assert_eq!(shell("sleep 0.05 & echo done").wait().success(), "done\n");
+    }
+
+    #[test]
+    fn a_dropped_program_is_killed_with_its_group() {
+        let program = shell("sleep 1000 & sleep 1000");
+        let group = program.group();
+        drop(program);
+        assert!(group_is_gone(group));
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot start")]
+    fn a_missing_program_is_said() {
+        run("/there/is/no/such/program");
+    }
+
+    #[test]
+    #[should_panic(expected = "run `cargo build --examples` first")]
+    fn a_missing_example_is_said() {
+        example("no_such_example");
+    }
+
+    #[test]
+    #[should_panic(expected = "exit status: 1")]
+    fn a_failure_is_no_success() {
+        shell("exit 1").wait().success();
+    }
+
+    #[test]
+    #[should_panic(expected = "complaint")]
+    fn a_complaint_is_no_success() {
+        shell("echo complaint >&2").wait().success();
+    }
+}

@@ -1,0 +1,28 @@
+//! What the documentation of `common` promises, sentence by sentence.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[macro_use]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod lock;
+mod manager;
+mod pipe;
+mod pool;
+mod process;
+mod queue;
+mod shared;
+
+fn main() {
+    let modules = [
+        process::trials(),
+        lock::trials(),
+        shared::trials(),
+        queue::trials(),
+        pipe::trials(),
+        manager::trials(),
+        pool::trials(),
+    ];
+    harness::main(modules.into_iter().flatten().collect());
+}

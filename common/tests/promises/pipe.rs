@@ -1,0 +1,149 @@
+use std::time::{Duration, Instant};
+
+use common::{PipeError, PutError, Value, pipe};
+
+use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep};
+
+trials![
+    two_processes_talk,
+    each_direction_has_its_type,
+    dropping_an_end_lets_the_other_drain_and_end,
+    a_process_that_ends_has_closed_its_end,
+    a_killed_process_is_noticed_by_who_receives,
+    a_killed_process_is_noticed_by_who_sends,
+    a_process_killed_before_its_first_word_is_noticed,
+    a_siblings_copy_keeps_nothing_open,
+    waiting_ends_in_time,
+    poll_tells_an_item_or_the_end,
+    too_large_an_item_is_an_error,
+];
+
+const SHORT: Duration = Duration::from_millis(20);
+
+fn two_processes_talk() {
+    let (ours, theirs) = pipe::<u32, String>().unwrap();
+    let speller = child("speller", move || {
+        while let Ok(number) = theirs.recv() {
+            theirs.send(&number.to_string()).unwrap();
+        }
+    });
+    for number in 0..1_000 {
+        ours.send(&number).unwrap();
+        assert_eq!(ours.recv().unwrap(), number.to_string());
+    }
+    drop(ours);
+    finish(speller);
+}
+
+fn each_direction_has_its_type() {
+    let (left, right) = pipe::<u8, Vec<bool>>().unwrap();
+    left.send(&1).unwrap();
+    right.send(&vec![true]).unwrap();
+    assert_eq!(
+        (right.recv().unwrap(), left.recv().unwrap()),
+        (1, vec![true])
+    );
+}
+
+fn dropping_an_end_lets_the_other_drain_and_end() {
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    left.send(&1).unwrap();
+    drop(left);
+    assert_eq!(right.recv().unwrap(), 1);
+    assert!(matches!(right.recv(), Err(PipeError::Closed)));
+    assert!(matches!(right.send(&2), Err(PipeError::Closed)));
+}
+
+fn a_process_that_ends_has_closed_its_end() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let other = child("other", move || theirs.send(&1));
+    assert_eq!(ours.recv().unwrap(), 1);
+    assert!(matches!(ours.recv(), Err(PipeError::Closed)));
+    finish(other);
+}
+
+fn a_killed_process_is_noticed_by_who_receives() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let other = child("other", move || {
+        theirs.send(&1).unwrap();
+        sleep_for_ever();
+    });
+    let pid = other.pid();
+    eventually("it has spoken", || ours.poll(Duration::ZERO).unwrap());
+    kill(other);
+    assert_eq!(ours.recv().unwrap(), 1, "its last words");
+    assert!(matches!(ours.recv(), Err(PipeError::Died { pid: dead }) if dead == pid));
+}
+
+fn a_killed_process_is_noticed_by_who_sends() {
+    let (ours, theirs) = pipe::<Vec<u8>, u8>().unwrap();
+    let other = child("other", move || {
+        theirs.recv().unwrap();
+        sleep_for_ever();
+    });
+    let sender = child("sender", move || {
+        let end = (0..).find_map(|_| ours.send(&vec![0; 9_999]).err());
+        assert!(matches!(end, Some(PipeError::Died { .. })), "{end:?}");
+    });
+    until_asleep(sender.pid());
+    kill(other);
+    finish(sender);
+}
+
+fn a_process_killed_before_its_first_word_is_noticed() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let silent = child("silent", move || {
+        sleep_for_ever();
+        drop(theirs);
+    });
+    kill(silent);
+    assert!(matches!(ours.recv(), Err(PipeError::Died { .. })));
+}
+
+fn a_siblings_copy_keeps_nothing_open() {
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    let ended = Value::new(0_u8).unwrap();
+    // Each has a copy of the other's end, from the fork.
+    let first = child("first", || {
+        let right = right;
+        assert!(matches!(right.recv(), Err(PipeError::Died { .. })));
+        *ended.lock().unwrap() = 1;
+    });
+    let second = child("second", move || {
+        sleep_for_ever();
+        drop(left);
+    });
+    until_asleep(first.pid());
+    kill(second);
+    finish(first);
+    assert_eq!(*ended.lock().unwrap(), 1);
+}
+
+fn waiting_ends_in_time() {
+    let (left, right) = pipe::<Vec<u8>, u8>().unwrap();
+    let start = Instant::now();
+    assert!(matches!(left.recv_timeout(SHORT), Err(PipeError::TimedOut)));
+    assert!(start.elapsed() >= SHORT);
+    let item = vec![0; 9_999];
+    let end = (0..200).find_map(|_| left.send_timeout(&item, SHORT).err());
+    assert!(matches!(end, Some(PipeError::TimedOut)), "{end:?}");
+    drop(right);
+}
+
+fn poll_tells_an_item_or_the_end() {
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    assert!(!right.poll(SHORT).unwrap());
+    left.send(&1).unwrap();
+    assert!(right.poll(Duration::MAX).unwrap());
+    right.recv().unwrap();
+    drop(left);
+    assert!(right.poll(Duration::MAX).unwrap());
+}
+
+fn too_large_an_item_is_an_error() {
+    let (left, right) = pipe::<Vec<u8>, u8>().unwrap();
+    let error = left.send(&vec![0; 2 << 20]).unwrap_err();
+    assert!(matches!(error, PipeError::Send(PutError::TooLarge { .. })));
+    left.send(&vec![1]).unwrap();
+    assert_eq!(right.recv().unwrap(), [1]);
+}
