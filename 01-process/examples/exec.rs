@@ -1,63 +1,74 @@
-//! A fresh program instead of a forked child: what each has from its parent.
+//! A fresh program instead of a forked child: what each of them has from its parent.
 //!
-//! The fresh program is this one again, started by `std::process::Command`. That works whether
-//! threads run or not, and what it needs to know is told to it: by arguments, here.
+//! The fresh program is this one again, started by `std::process::Command`. It has what belongs
+//! to the process, and nothing of the memory: no variable, no closure, no `Value`. Files are
+//! closed, since Rust opens all of them with `O_CLOEXEC`. In return, threads may run beside it.
 //!
 //! Output: exact.
 
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
-use std::{env, fs, io, thread};
-
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::{env, thread};
 
 use anyhow::{Result, bail, ensure};
 use common::{Process, Value};
 
-static VARIABLE: AtomicU32 = AtomicU32::new(0);
+static VARIABLE: AtomicBool = AtomicBool::new(false);
 
-/// Says what this process has of its parent's.
-fn report(directory: &Path, file: &Path) -> Result<()> {
-    let shared_memory = fs::read_to_string("/proc/self/maps")?.contains(" rw-s ");
-    println!("  working directory: {}", env::current_dir()? == directory);
-    println!("  variables:         {}", VARIABLE.load(Relaxed) == 1);
-    println!("  shared memory:     {shared_memory}");
-    println!("  open files:        {}", file.try_exists()?);
+/// Says what this process has from its parent, as the kernel shows both under `/proc`.
+fn report() -> Result<()> {
+    let (own, parent) = (
+        Path::new("/proc/self"),
+        Path::new("/proc").join(parent_id().to_string()),
+    );
+    let same_link =
+        |name| anyhow::Ok(own.join(name).read_link()? == parent.join(name).read_link()?);
+    let environment = fs::read(own.join("environ"))? == fs::read(parent.join("environ"))?;
+    let streams = same_link("fd/0")? && same_link("fd/1")? && same_link("fd/2")?;
+    let shared_memory = fs::read_to_string(own.join("maps"))?.contains(" rw-s ");
+    let mut open_files = fs::read_dir(own.join("fd"))?.flatten();
+    let program = env::current_exe()?;
+    let program_file = open_files.any(|file| file.path().read_link().is_ok_and(|to| to == program));
+
+    println!("  environment        {environment}");
+    println!("  working directory  {}", same_link("cwd")?);
+    println!("  standard streams   {streams}");
+    println!("  variables          {}", VARIABLE.load(Relaxed));
+    println!("  shared memory      {shared_memory}");
+    println!("  open files         {program_file}");
     Ok(())
 }
 
 fn main() -> Result<()> {
-    if let [_, directory, file] = &env::args().map(PathBuf::from).collect::<Vec<_>>()[..] {
-        return report(directory, file);
+    if env::args().nth(1).as_deref() == Some("child") {
+        return report();
     }
 
-    VARIABLE.store(1, Relaxed);
-    let directory = env::current_dir()?;
-    let _shared_memory = Value::new(1)?;
-    let opened = File::open("/dev/null")?;
-    let file = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
-    let mut fresh = Command::new(env::current_exe()?);
-    fresh.args([&directory, &file]); // a closure cannot go there, nor a `Value`
+    VARIABLE.store(true, Relaxed);
+    let _shared_memory = Value::new(0)?;
+    let _open_file = File::open(env::current_exe()?)?;
 
     println!("A forked child has its parent's");
-    let mut child = Process::spawn("child", || report(&directory, &file))?;
-    ensure!(child.join()?.success(), "the child failed");
+    let mut forked = Process::spawn("child", report)?;
+    ensure!(forked.join()?.success(), "the forked child failed");
 
-    println!("A fresh program has its parent's");
-    ensure!(fresh.status()?.success(), "the fresh program failed");
-
-    println!("While a second thread runs:");
     thread::scope(|scope| {
-        let (_done, wait) = mpsc::channel::<()>(); // the thread ends when `_done` is dropped
+        let (_until_dropped, wait) = mpsc::channel::<()>();
         scope.spawn(move || wait.recv());
-        match Process::spawn("child", || ()) {
-            Err(error) => println!("  fork: {error}"),
-            Ok(_) => bail!("forked beside a thread"),
+
+        println!("With a second thread, a fork is refused:");
+        match Process::spawn("child", report) {
+            Err(error) => println!("  {error}"),
+            Ok(_) => bail!("a process with two threads was forked"),
         }
-        println!("  fresh program: {}", ...);
+
+        println!("A fresh program starts all the same, and has its parent's");
+        let status = Command::new(env::current_exe()?).arg("child").status()?;
+        ensure!(status.success(), "the fresh program failed");
         Ok(())
     })
 }

@@ -429,10 +429,12 @@ pub struct AsyncResult<'cb, R> {
     state: Rc<RefCell<State<'cb, R>>>,
 }
 
+type Callback<'cb, T> = Box<dyn FnOnce(&T) + 'cb>;
+
 struct State<'cb, R> {
     outcome: Option<Result<R, TaskError>>,
-    callback: Option<Box<dyn FnOnce(&R) + 'cb>>,
-    error_callback: Option<Box<dyn FnOnce(&TaskError) + 'cb>>,
+    callback: Option<Callback<'cb, R>>,
+    error_callback: Option<Callback<'cb, TaskError>>,
 }
 
 impl<R> Default for State<'_, R> {

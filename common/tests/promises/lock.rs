@@ -138,6 +138,9 @@ fn a_forgotten_guard_does_no_harm() {
             drop(guard);
             drop(second.lock().unwrap());
         }
-        assert!(matches!(Process::spawn("refused", || ()), Err(SpawnError::LocksHeld(100))));
+        assert!(matches!(
+            Process::spawn("refused", || ()),
+            Err(SpawnError::LocksHeld(100))
+        ));
     }));
 }

@@ -1,1 +1,575 @@
-trials![];
+use std::cell::RefCell;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use common::{Pool, PoolError, Process, TaskError, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::harness::{child, eventually, finish, output_of, sleep_for_ever, state, until_gone};
+
+trials![
+    apply_runs_a_task_in_another_process,
+    tasks_capture_what_workers_inherit,
+    map_keeps_the_order,
+    map_takes_items_by_value_or_by_reference,
+    map_gives_the_first_error_when_all_is_done,
+    imap_unordered_yields_each_once_and_takes_items_as_it_goes,
+    callbacks_run_here_and_may_borrow,
+    a_callback_given_late_runs_at_once,
+    a_callback_that_panics_costs_no_other_task,
+    an_error_names_its_causes,
+    a_panic_names_its_place_and_prints_nothing,
+    an_argument_that_cannot_be_encoded,
+    an_argument_that_cannot_be_decoded,
+    a_result_that_cannot_be_encoded,
+    a_result_that_cannot_be_decoded,
+    too_large_an_argument_or_result,
+    a_worker_that_dies_costs_its_task_alone,
+    a_worker_that_exits_is_no_success,
+    a_worker_that_dies_in_a_chunk_costs_what_is_left_of_it,
+    a_worker_is_replaced_after_the_parent_has_started_threads,
+    get_with_a_timeout_gives_the_task_back,
+    ready_tells,
+    more_tasks_than_the_ring_holds,
+    a_closed_pool_finishes_and_takes_no_more,
+    join_waits_for_all,
+    terminate_ends_at_once,
+    a_dropped_pool_leaves_nothing,
+    a_killed_supervisor_ends_everything,
+    no_workers_is_an_error,
+    workers_of_a_killed_parent_end,
+];
+
+type Result<T, E = TaskError> = std::result::Result<T, E>;
+
+/// A task that does what it is told.
+fn obey(order: Order) -> anyhow::Result<u64> {
+    match order {
+        Order::Give(number) => Ok(number),
+        Order::Fail => Err(anyhow::anyhow!("the cause").context("the task failed")),
+        Order::Panic => panic!("on purpose"),
+        Order::Exit(code) => std::process::exit(code),
+        // Again: the standard library's handler takes the first SIGSEGV for a stack overflow.
+        Order::Die(signal) => loop {
+            nix::sys::signal::raise(nix::sys::signal::Signal::try_from(signal)?)?;
+        },
+        Order::Sleep => loop {
+            nix::unistd::pause();
+        },
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Order {
+    Give(u64),
+    Fail,
+    Panic,
+    Exit(i32),
+    Die(i32),
+    Sleep,
+}
+
+fn pool<'cb>() -> Pool<'cb, Order, u64> {
+    Pool::new(2, obey).unwrap()
+}
+
+fn apply_runs_a_task_in_another_process() {
+    let pool = Pool::new(1, |()| anyhow::Ok(std::process::id())).unwrap();
+    let worker = pool.apply(&()).unwrap();
+    assert_ne!(worker, std::process::id());
+    assert_eq!(pool.apply(&()), Ok(worker));
+    pool.join().unwrap();
+}
+
+fn tasks_capture_what_workers_inherit() {
+    let (sum, factor) = (Value::new(0_u64).unwrap(), vec![10, 100]);
+    let pool = Pool::new(3, |(number, which): (u64, usize)| {
+        *sum.lock()? += number * factor[which];
+        anyhow::Ok(())
+    })
+    .unwrap();
+    pool.map([(1, 0), (2, 1), (3, 0)]).unwrap();
+    pool.join().unwrap();
+    assert_eq!(*sum.lock().unwrap(), 240);
+}
+
+fn map_keeps_the_order() {
+    let pool = Pool::new(3, |number: u32| anyhow::Ok(format!("{number}"))).unwrap();
+    for length in [0_u32, 1, 2, 11, 12, 13, 1_000, 50_000] {
+        let expected: Vec<String> = (0..length).map(|number| number.to_string()).collect();
+        assert!(pool.map(0..length).unwrap() == expected, "{length}");
+    }
+    // Of large items, a chunk is cut short.
+    let pool = Pool::new(2, |text: String| anyhow::Ok(text.len())).unwrap();
+    let texts: Vec<String> = (0..200).map(|length| "x".repeat(length * 100)).collect();
+    assert_eq!(
+        pool.map(&texts).unwrap(),
+        texts.iter().map(String::len).collect::<Vec<_>>()
+    );
+}
+
+fn map_takes_items_by_value_or_by_reference() {
+    let pool = Pool::new(2, |number: i32| anyhow::Ok(-number)).unwrap();
+    assert_eq!(pool.map([1, 2]).unwrap(), [-1, -2]);
+    let items = vec![1, 2];
+    assert_eq!(pool.map(&items).unwrap(), [-1, -2]);
+    assert_eq!(pool.imap_unordered(vec![1]).next(), Some(Ok(-1)));
+}
+
+fn map_gives_the_first_error_when_all_is_done() {
+    let done = Value::new(0).unwrap();
+    let pool = Pool::new(2, |number: i32| {
+        *done.lock()? += 1;
+        anyhow::ensure!(number % 4 != 3, "{number}");
+        anyhow::Ok(())
+    })
+    .unwrap();
+    assert_eq!(pool.map(0..20), Err(TaskError::Failed("3".into())));
+    assert_eq!(*done.lock().unwrap(), 20);
+}
+
+fn imap_unordered_yields_each_once_and_takes_items_as_it_goes() {
+    let pool = Pool::new(3, |number: u32| anyhow::Ok(number)).unwrap();
+    let mut outcomes: Vec<u32> = pool.imap_unordered(0..5_000).map(Result::unwrap).collect();
+    outcomes.sort_unstable();
+    assert!(outcomes.into_iter().eq(0..5_000));
+
+    let taken = RefCell::new(0);
+    let endless = (0..).inspect(|_| *taken.borrow_mut() += 1);
+    assert_eq!(
+        pool.imap_unordered(endless)
+            .take(10)
+            .filter(Result::is_ok)
+            .count(),
+        10
+    );
+    assert!(
+        *taken.borrow() < 100,
+        "{} of an endless number",
+        taken.borrow()
+    );
+    assert_eq!(pool.imap_unordered(std::iter::empty::<u32>()).next(), None);
+    assert_eq!(
+        pool.apply(&7),
+        Ok(7),
+        "what was left under way does no harm"
+    );
+}
+
+fn callbacks_run_here_and_may_borrow() {
+    let mut sum = 0; // changed by the callback without a lock, and read after the join
+    let here = std::process::id();
+    let pool = pool();
+    pool.apply_async(&Order::Give(5)).callback(|result| {
+        sum += if std::process::id() == here {
+            *result
+        } else {
+            1_000
+        }
+    });
+    pool.join().unwrap();
+    assert_eq!(sum, 5);
+
+    let seen = RefCell::new(Vec::new());
+    let pool = self::pool();
+    for order in [Order::Give(1), Order::Fail, Order::Give(20)] {
+        pool.apply_async(&order)
+            .callback(|result| seen.borrow_mut().push(result.to_string()))
+            .error_callback(|error| seen.borrow_mut().push(error.to_string()));
+    }
+    assert!(seen.borrow().is_empty(), "nobody has waited yet");
+    pool.join().unwrap();
+    let mut seen = seen.take();
+    seen.sort();
+    assert_eq!(seen, ["1", "20", "the task failed: the cause"]);
+}
+
+fn a_callback_given_late_runs_at_once() {
+    let seen = RefCell::new(None);
+    let pool = pool();
+    let result = pool.apply_async(&Order::Give(3));
+    eventually("it is ready", || result.ready());
+    let result = result.callback(|result| *seen.borrow_mut() = Some(*result));
+    assert_eq!(seen.take(), Some(3));
+    assert_eq!(result.get(), Ok(3));
+}
+
+fn a_callback_that_panics_costs_no_other_task() {
+    std::panic::set_hook(Box::new(|_| ()));
+    let seen = RefCell::new(Vec::new());
+    let pool = pool();
+    let results: Vec<_> = (0..20)
+        .map(|number| {
+            pool.apply_async(&Order::Give(number)).callback(|result| {
+                assert_ne!(*result, 3, "the callback of 3");
+                assert_ne!(*result, 4, "the callback of 4");
+                seen.borrow_mut().push(*result);
+            })
+        })
+        .collect();
+    let got: Vec<u64> = results
+        .into_iter()
+        .map(|result| result.get().unwrap())
+        .collect();
+    assert!(
+        got.into_iter().eq(0..20),
+        "also the result whose callback panicked"
+    );
+    let panic = catch_unwind(AssertUnwindSafe(|| pool.join())).unwrap_err();
+    drop(std::panic::take_hook());
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("the callback of"), "{message}");
+    assert_eq!(seen.borrow().len(), 18);
+}
+
+fn an_error_names_its_causes() {
+    let error = pool().apply(&Order::Fail).unwrap_err();
+    assert_eq!(
+        error,
+        TaskError::Failed("the task failed: the cause".into())
+    );
+}
+
+fn a_panic_names_its_place_and_prints_nothing() {
+    let (_, printed, code) = output_of(|| {
+        let error = pool().apply(&Order::Panic).unwrap_err();
+        let TaskError::Panicked { message, location } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(message, "on purpose");
+        assert!(location.contains("promises/pool.rs:"), "{location}");
+    });
+    assert_eq!((printed.as_str(), code), ("", Some(0)));
+}
+
+/// Fails where it is told to.
+#[derive(Debug, PartialEq)]
+enum Picky {
+    Good,
+    NotEncoded,
+    NotDecoded,
+}
+
+impl Serialize for Picky {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Picky::Good => true.serialize(serializer),
+            Picky::NotDecoded => false.serialize(serializer),
+            Picky::NotEncoded => Err(serde::ser::Error::custom("picky")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match bool::deserialize(deserializer)? {
+            true => Ok(Picky::Good),
+            false => Err(serde::de::Error::custom("picky")),
+        }
+    }
+}
+
+fn an_argument_that_cannot_be_encoded() {
+    let pool = Pool::new(2, |_: Picky| anyhow::Ok(1)).unwrap();
+    let error = pool.apply(&Picky::NotEncoded).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the argument cannot be encoded"),
+        "{error}"
+    );
+    let outcomes: Vec<_> = pool
+        .imap_unordered([Picky::Good, Picky::NotEncoded, Picky::Good])
+        .collect();
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == Ok(1)).count(),
+        2
+    );
+    assert!(matches!(
+        pool.map([Picky::Good, Picky::NotEncoded, Picky::Good]),
+        Err(TaskError::Encode(..))
+    ));
+    assert_eq!(pool.map((0..9).map(|_| Picky::Good)).unwrap(), [1; 9]);
+}
+
+fn an_argument_that_cannot_be_decoded() {
+    let done = Value::new(0).unwrap();
+    let pool = Pool::new(1, |_: Picky| {
+        *done.lock()? += 1;
+        anyhow::Ok(())
+    })
+    .unwrap();
+    // More than four chunks: the bad one has good ones beside it.
+    let orders = (0..40).map(|index| {
+        if index == 13 {
+            Picky::NotDecoded
+        } else {
+            Picky::Good
+        }
+    });
+    let error = pool.map(orders).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the argument cannot be decoded"),
+        "{error}"
+    );
+    assert_eq!(*done.lock().unwrap(), 39);
+}
+
+fn a_result_that_cannot_be_encoded() {
+    let task = |bad: bool| anyhow::Ok(if bad { Picky::NotEncoded } else { Picky::Good });
+    let pool = Pool::new(2, task).unwrap();
+    let error = pool.apply(&true).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the result cannot be encoded"),
+        "{error}"
+    );
+    assert_eq!(pool.apply(&false), Ok(Picky::Good));
+}
+
+fn a_result_that_cannot_be_decoded() {
+    let task = |bad: bool| anyhow::Ok(if bad { Picky::NotDecoded } else { Picky::Good });
+    let pool = Pool::new(2, task).unwrap();
+    let error = pool.apply(&true).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the result cannot be decoded"),
+        "{error}"
+    );
+    assert_eq!(pool.apply(&false), Ok(Picky::Good));
+}
+
+fn too_large_an_argument_or_result() {
+    let pool = Pool::with_capacity(2, 10_000, |length: Vec<u8>| {
+        anyhow::Ok(vec![0_u8; length.len() * 2])
+    })
+    .unwrap();
+    let large = pool.apply(&vec![0; 20_000]).unwrap_err();
+    assert!(
+        large.to_string().starts_with("the argument takes 200"),
+        "{large}"
+    );
+    let large = pool.apply(&vec![0; 9_000]).unwrap_err();
+    assert!(
+        large.to_string().starts_with("the result takes 180"),
+        "{large}"
+    );
+    assert!(large.to_string().contains("Pool::with_capacity"), "{large}");
+    assert_eq!(pool.apply(&vec![0; 4_000]).unwrap().len(), 8_000);
+}
+
+fn a_worker_that_dies_costs_its_task_alone() {
+    let pool = pool();
+    for signal in [libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT] {
+        let orders = (0..20).map(|n| {
+            if n == 7 {
+                Order::Die(signal)
+            } else {
+                Order::Give(n)
+            }
+        });
+        let results: Vec<_> = orders.map(|order| pool.apply_async(&order)).collect();
+        for (number, result) in results.into_iter().enumerate() {
+            match result.get() {
+                Err(TaskError::WorkerDied { status, .. }) if number == 7 => {
+                    assert_eq!(status.signal(), Some(signal));
+                }
+                outcome => assert_eq!(outcome, Ok(number as u64)),
+            }
+        }
+    }
+    pool.join().unwrap();
+}
+
+fn a_worker_that_exits_is_no_success() {
+    let pool = pool();
+    for code in [0, 3] {
+        let error = pool.apply(&Order::Exit(code)).unwrap_err();
+        let TaskError::WorkerDied { status, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(status.code(), Some(code));
+    }
+    pool.join().unwrap();
+}
+
+fn a_worker_that_dies_in_a_chunk_costs_what_is_left_of_it() {
+    let pool = pool();
+    let orders = (0..100).map(|n| {
+        if n == 50 {
+            Order::Die(libc::SIGKILL)
+        } else {
+            Order::Give(n)
+        }
+    });
+    assert!(matches!(
+        pool.map(orders),
+        Err(TaskError::WorkerDied { .. })
+    ));
+    assert_eq!(
+        pool.map((0..9).map(Order::Give)).unwrap(),
+        (0..9).collect::<Vec<u64>>()
+    );
+}
+
+fn a_worker_is_replaced_after_the_parent_has_started_threads() {
+    let pool = pool();
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || stopped.recv());
+        assert!(Process::spawn("refused", || ()).is_err());
+        for _ in 0..4 {
+            assert!(pool.apply(&Order::Die(libc::SIGKILL)).is_err());
+            assert_eq!(pool.apply(&Order::Give(1)), Ok(1));
+        }
+        drop(stop);
+    });
+    pool.join().unwrap();
+}
+
+fn get_with_a_timeout_gives_the_task_back() {
+    let go = Value::new(0_u8).unwrap();
+    let pool = Pool::new(1, |()| -> anyhow::Result<u8> {
+        eventually("go", || *go.lock().unwrap() == 1);
+        Ok(5)
+    })
+    .unwrap();
+    let (start, limit) = (Instant::now(), Duration::from_millis(20));
+    let Err(result) = pool.apply_async(&()).get_timeout(limit) else {
+        panic!("done already")
+    };
+    assert!(start.elapsed() >= limit);
+    *go.lock().unwrap() = 1;
+    let Ok(outcome) = result.get_timeout(Duration::MAX) else {
+        panic!("gave up")
+    };
+    assert_eq!(outcome, Ok(5));
+}
+
+fn ready_tells() {
+    let go = Value::new(0_u8).unwrap();
+    let pool = Pool::new(1, |()| -> anyhow::Result<()> {
+        eventually("go", || *go.lock().unwrap() == 1);
+        Ok(())
+    })
+    .unwrap();
+    let result = pool.apply_async(&());
+    assert!(!result.ready());
+    *go.lock().unwrap() = 1;
+    eventually("it is ready", || result.ready());
+    result.get().unwrap();
+}
+
+fn more_tasks_than_the_ring_holds() {
+    let pool = Pool::with_capacity(2, 4_096, |text: String| anyhow::Ok(text)).unwrap();
+    let text = "x".repeat(1_000);
+    let results: Vec<_> = (0..500).map(|_| pool.apply_async(&text)).collect();
+    assert!(
+        results
+            .into_iter()
+            .all(|result| result.get().as_ref() == Ok(&text))
+    );
+    pool.join().unwrap();
+}
+
+fn a_closed_pool_finishes_and_takes_no_more() {
+    let pool = pool();
+    let before = pool.apply_async(&Order::Give(1));
+    pool.close();
+    assert_eq!(pool.apply(&Order::Give(2)), Err(TaskError::Closed));
+    assert_eq!(pool.map([Order::Give(2)]), Err(TaskError::Closed));
+    assert_eq!(
+        pool.imap_unordered([Order::Give(2)]).next(),
+        Some(Err(TaskError::Closed))
+    );
+    pool.join().unwrap();
+    assert_eq!(before.get(), Ok(1), "after the join, too");
+}
+
+fn join_waits_for_all() {
+    let done = Value::new(0).unwrap();
+    let pool = Pool::new(3, |()| {
+        *done.lock()? += 1;
+        anyhow::Ok(())
+    })
+    .unwrap();
+    (0..1_000).for_each(|_| drop(pool.apply_async(&())));
+    pool.join().unwrap();
+    assert_eq!(*done.lock().unwrap(), 1_000);
+}
+
+fn terminate_ends_at_once() {
+    let called = RefCell::new(0);
+    let pool = pool();
+    let results: Vec<_> = (0..10_000)
+        .map(|_| {
+            pool.apply_async(&Order::Sleep)
+                .error_callback(|_| *called.borrow_mut() += 1)
+        })
+        .collect();
+    pool.terminate();
+    assert!(
+        results
+            .into_iter()
+            .all(|result| result.get() == Err(TaskError::Terminated))
+    );
+    assert_eq!(*called.borrow(), 0);
+}
+
+fn a_dropped_pool_leaves_nothing() {
+    let pids = Value::new([0_i32; 2]).unwrap();
+    let pool = Pool::new(2, |index: usize| -> anyhow::Result<()> {
+        pids.lock()?[index] = nix::unistd::getpid().as_raw();
+        sleep_for_ever();
+        Ok(())
+    })
+    .unwrap();
+    let _running = [pool.apply_async(&0), pool.apply_async(&1)];
+    eventually("both run", || !pids.lock().unwrap().contains(&0));
+    drop(pool);
+    let pids = *pids.lock().unwrap();
+    assert_eq!(
+        pids.map(|pid| state(pid.cast_unsigned())),
+        [None; 2],
+        "not even zombies"
+    );
+}
+
+fn a_killed_supervisor_ends_everything() {
+    let pool = Pool::new(2, |()| -> anyhow::Result<i32> {
+        Ok(nix::unistd::getppid().as_raw())
+    });
+    let pool = pool.unwrap();
+    let supervisor = nix::unistd::Pid::from_raw(pool.apply(&()).unwrap());
+    nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGKILL).unwrap();
+    eventually("tasks fail", || {
+        matches!(pool.apply(&()), Err(TaskError::PoolFailed(_)))
+    });
+    assert!(matches!(pool.join(), Err(PoolError::Ended(_))));
+}
+
+fn no_workers_is_an_error() {
+    assert!(matches!(Pool::new(0, obey), Err(PoolError::NoWorkers)));
+}
+
+fn workers_of_a_killed_parent_end() {
+    let worker = Value::new(0_u32).unwrap();
+    let mut parent = child("parent", || -> () {
+        let pool = Pool::new(1, |()| -> anyhow::Result<()> {
+            *worker.lock()? = std::process::id();
+            sleep_for_ever();
+            Ok(())
+        });
+        let _ = pool.unwrap().apply(&());
+    });
+    eventually("the worker works", || *worker.lock().unwrap() != 0);
+    parent.kill().unwrap();
+    parent.join().unwrap();
+    until_gone(*worker.lock().unwrap());
+    finish(child("nothing else", || ()));
+}

@@ -192,7 +192,9 @@ fn an_item_that_cannot_be_encoded_changes_nothing() {
 
 fn an_item_that_cannot_be_decoded_spoils_no_other() {
     let queue = Queue::new().unwrap();
-    [2, 4, 6].into_iter().for_each(|number| queue.put(&Picky(number)).unwrap());
+    [2, 4, 6]
+        .into_iter()
+        .for_each(|number| queue.put(&Picky(number)).unwrap());
     assert_eq!(queue.get().unwrap(), Picky(2));
     assert!(matches!(queue.get(), Err(GetError::Decode(_))));
     assert_eq!(queue.get().unwrap(), Picky(6));
@@ -223,7 +225,9 @@ fn len_counts_and_is_empty_tells() {
 
 fn after_close_puts_fail_and_gets_drain() {
     let queue = Queue::new().unwrap();
-    [1, 2].into_iter().for_each(|item| queue.put(&item).unwrap());
+    [1, 2]
+        .into_iter()
+        .for_each(|item| queue.put(&item).unwrap());
     finish(child("closer", || queue.close()));
     queue.close();
     assert!(matches!(queue.put(&3), Err(PutError::Closed)));
