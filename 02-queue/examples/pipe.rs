@@ -10,30 +10,30 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 use common::{Connection, PipeError, Process, pipe};
 
-/// Take so many of an article.
+/// Take so many kilograms of something.
 type Order = (String, u32);
 /// How many are left, or why there are none to take.
 type Answer = Result<u32, String>;
 
 fn storekeeper(shop: Connection<Answer, Order>) -> Result<()> {
-    let mut stock = HashMap::from([("lamp", 3), ("chair", 1)]);
+    let mut stock = HashMap::from([("rice", 3), ("tea", 1)]);
     loop {
-        let (article, count) = match shop.recv() {
+        let (article, wanted) = match shop.recv() {
             Ok(order) => order,
             Err(PipeError::Closed) => break, // the shop has dropped its end
-            Err(error) => return Err(error.into()), // it has died, for one
+            Err(error) => return Err(error.into()), // `Died`, if it could not even do that
         };
         let answer = match stock.get_mut(&*article) {
-            None => Err(format!("we have never had any {article}")),
-            Some(left) if *left < count => Err(format!("only {left} left")),
+            None => Err("never heard of it".to_owned()),
+            Some(left) if *left < wanted => Err(format!("only {left} kg left")),
             Some(left) => {
-                *left -= count;
+                *left -= wanted;
                 Ok(*left)
             }
         };
         shop.send(&answer)?;
     }
-    println!("storekeeper: no more orders, {} lamp left", stock["lamp"]);
+    println!("storekeeper: the shop is closed");
     Ok(())
 }
 
@@ -41,11 +41,11 @@ fn main() -> Result<()> {
     let (store, shop) = pipe::<Order, Answer>()?;
     let mut child = Process::spawn("storekeeper", move || storekeeper(shop))?;
 
-    for (article, count) in [("lamp", 2), ("chair", 2), ("carpet", 1)] {
-        store.send(&(article.to_owned(), count))?;
+    for (article, wanted) in [("rice", 2), ("tea", 2), ("salt", 1)] {
+        store.send(&(article.to_owned(), wanted))?;
         match store.recv()? {
-            Ok(left) => println!("shop: sold {count} {article}, {left} left"),
-            Err(reason) => println!("shop: cannot sell {count} {article}: {reason}"),
+            Ok(left) => println!("shop: sold {wanted} kg of {article}, {left} kg left"),
+            Err(reason) => println!("shop: cannot sell {wanted} kg of {article}: {reason}"),
         }
     }
 

@@ -1,4 +1,32 @@
-//! common
+//! Processes that work together, on Linux: Python's `multiprocessing`, in Rust.
+//!
+//! | Python's `multiprocessing` | here | file | made of |
+//! |---|---|---|---|
+//! | `Process` | [`Process`] | `process.rs` | `fork`, `waitpid`, `pidfd_open`, `kill`, `prctl` |
+//! | `Lock` | [`Lock`] | `lock.rs` | a robust `pthread_mutex` in shared memory |
+//! | `Value`, `Array` | [`Value`], [`Array`] | `shared.rs` | `mmap`, and a lock |
+//! | `Queue` | [`Queue`] | `queue.rs`, on `ring.rs` and `cursor.rs` | `mmap`, locks, `futex` |
+//! | `Pipe`, `Connection` | [`pipe()`], [`Connection`] | `pipe.rs` | two queues |
+//! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager.rs` | a process; Unix sockets through ipc-channel |
+//! | `Pool`, `AsyncResult` | [`Pool`], [`AsyncResult`] | `pool/` | processes and two rings |
+//!
+//! Each file uses only those above it, so this is also an order to read them in. Five small ones
+//! serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up), `futex.rs`
+//! (sleep and wake), `codec.rs` (values to bytes), `identity.rs` (which process, beyond doubt).
+//!
+//! # What all of it promises
+//!
+//! - **No process outlives its parent**, however the parent ends.
+//! - **A process killed at any moment hangs nobody.** Who depends on it gets an error that says
+//!   so, within a second.
+//! - **Nothing stays behind**: no process, no name in the file system.
+//! - **A user's mistake is an error that says what to do**, and works again once it is mended.
+//!
+//! # What it asks for
+//!
+//! Everything that processes share is made before the fork, by their common parent, and captured
+//! by the closures. [`Process::spawn`] refuses to fork while other threads run, since the child
+//! would have only one of them; so start processes first and threads after that.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 compile_error!(
     "this project needs Linux with glibc (futex, robust mutexes, pidfd): use a Linux machine, a \

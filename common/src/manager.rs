@@ -134,7 +134,7 @@ impl Manager {
 /// Stands for a value in a [`Manager`].
 ///
 /// It works in every process that the manager's owner has forked, wherever it came from: captured
-/// by the closure, or received over a [`Queue`](crate::Queue), a [`pipe`](crate::pipe) or as a
+/// by the closure, or received over a [`Queue`](crate::Queue), a [`pipe`](crate::pipe()) or as a
 /// pool's task. A process that was not forked from the owner after the manager's start cannot
 /// reach the server, and receiving a proxy is a decoding error there.
 pub struct ValueProxy<T> {

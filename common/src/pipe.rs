@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::unix::process::parent_id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -63,7 +64,7 @@ pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
     Ok((first, second))
 }
 
-/// One end of a [`pipe`]: it sends `S` and receives `R`.
+/// One end of a [`pipe()`]: it sends `S` and receives `R`.
 ///
 /// Python: `multiprocessing.connection.Connection`.
 ///
@@ -240,26 +241,37 @@ impl Users {
     /// Makes this process the user of its end, if nobody else is.
     fn claim(&self) -> Result<(), PipeError> {
         let me = Identity::mine().ok_or_else(|| {
-            PipeError::Receive(GetError::System(io::Error::other(
-                "cannot read /proc/self/stat",
-            )))
+            let error = io::Error::other("cannot read /proc/self/stat");
+            PipeError::Receive(GetError::System(error))
         })?;
-        match self
-            .end(self.mine)
-            .compare_exchange(0, me.0, SeqCst, SeqCst)
-        {
-            Err(user) if user != me.0 => Err(PipeError::InUse {
-                pid: Identity(user).pid(),
-            }),
-            _ => Ok(()),
+        // Nobody at first, or this process's parent: it is handing this end over, or would have,
+        // had it been faster.
+        let mut before = 0;
+        loop {
+            match self
+                .end(self.mine)
+                .compare_exchange(before, me.0, SeqCst, SeqCst)
+            {
+                Ok(_) => return Ok(()),
+                Err(user) if user == me.0 => return Ok(()),
+                Err(user) if user != before && Identity(user).pid() == parent_id() => before = user,
+                Err(user) => {
+                    return Err(PipeError::InUse {
+                        pid: Identity(user).pid(),
+                    });
+                }
+            }
         }
     }
 
+    /// Makes the child the user of this end, unless it has already made itself that.
     fn hand_over(&self, child: u32) {
-        if self.claim().is_ok()
-            && let Some(child) = Identity::of(child)
-        {
-            self.end(self.mine).store(child.0, SeqCst);
+        if let (Some(me), Some(child)) = (Identity::mine(), Identity::of(child)) {
+            for from in [0, me.0] {
+                let _ = self
+                    .end(self.mine)
+                    .compare_exchange(from, child.0, SeqCst, SeqCst);
+            }
         }
     }
 

@@ -231,9 +231,9 @@ impl Ring {
         unsafe { self.0.head().as_ref() }
     }
 
-    /// The free bytes, given how far both sides are.
+    /// The free bytes, given how far both sides are. None, if `head` was read long before `tail`.
     fn room(&self, tail: Position, head: Position) -> u32 {
-        self.0.items().len() as u32 - tail.ahead_of(head)
+        (self.0.items().len() as u32).saturating_sub(tail.ahead_of(head))
     }
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {

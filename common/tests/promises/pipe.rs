@@ -13,6 +13,8 @@ trials![
     a_killed_process_is_noticed_by_who_sends,
     a_process_killed_before_its_first_word_is_noticed,
     a_siblings_copy_keeps_nothing_open,
+    an_end_that_was_used_can_be_moved_on,
+    an_end_in_use_elsewhere_is_refused,
     waiting_ends_in_time,
     poll_tells_an_item_or_the_end,
     too_large_an_item_is_an_error,
@@ -117,6 +119,33 @@ fn a_siblings_copy_keeps_nothing_open() {
     kill(second);
     finish(first);
     assert_eq!(*ended.lock().unwrap(), 1);
+}
+
+fn an_end_that_was_used_can_be_moved_on() {
+    for _ in 0..100 {
+        let (left, right) = pipe::<u8, u8>().unwrap();
+        left.send(&1).unwrap();
+        left.send(&2).unwrap();
+        assert_eq!(right.recv().unwrap(), 1);
+        let other = child("other", move || assert_eq!(right.recv().unwrap(), 2));
+        assert!(matches!(left.recv(), Err(PipeError::Closed)));
+        finish(other);
+    }
+}
+
+fn an_end_in_use_elsewhere_is_refused() {
+    // The mutex makes an end one that two processes can have: each has a copy of the mutex.
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    let right = std::sync::Mutex::new(right);
+    finish(child("first", || right.lock().unwrap().send(&1)));
+    let error = right.lock().unwrap().send(&2).unwrap_err();
+    assert!(matches!(error, PipeError::InUse { .. }), "{error}");
+    assert!(
+        error.to_string().contains("move each end into one process"),
+        "{error}"
+    );
+    assert_eq!(left.recv().unwrap(), 1);
+    assert!(matches!(left.recv(), Err(PipeError::Died { .. })));
 }
 
 fn waiting_ends_in_time() {

@@ -1,0 +1,15 @@
+//! What the chapter's programs print.
+
+use insta::assert_snapshot;
+use testing::{any_order_then, exact, example, run};
+
+#[test]
+fn main_program() {
+    let output = run(env!("CARGO_BIN_EXE_01-process")).success();
+    assert_snapshot!(any_order_then(1, &output));
+}
+
+#[test]
+fn exec() {
+    assert_snapshot!(exact(&run(example("exec")).success()));
+}

@@ -1,0 +1,65 @@
+//! What the chapter's programs print.
+
+use std::collections::BTreeMap;
+
+use insta::assert_snapshot;
+use testing::{exact, example, masked, run};
+
+#[test]
+fn main_program() {
+    let output = run(env!("CARGO_BIN_EXE_02-queue")).success();
+    let lines: Vec<&str> = output.split_inclusive('\n').collect();
+    let (work, end) = lines.split_at(lines.len().saturating_sub(2));
+
+    let mut made_by = Vec::new(); // of the items 1, 2, 3, ...
+    let mut consumed = BTreeMap::from([("1", Vec::new()), ("2", Vec::new())]);
+    for line in work {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let item = words.last().and_then(|word| word.parse().ok()).unwrap_or(0);
+        match words[..] {
+            ["producer", index, "produced", _] => {
+                made_by.push(index);
+                assert_eq!(made_by.len(), item, "the lock is around the number: {line}");
+            }
+            ["consumer", index, "consumed", _] => {
+                assert!((1..=made_by.len()).contains(&item), "too early: {line}");
+                consumed.entry(index).or_default().push(item);
+            }
+            _ => panic!("a mixed line: {line}"),
+        }
+    }
+
+    for producer in ["1", "2"] {
+        let is_its = |item: usize| made_by[item - 1] == producer;
+        assert_eq!((1..=2000).filter(|&item| is_its(item)).count(), 1000);
+        for items in consumed.values() {
+            let in_order = items.iter().filter(|&&item| is_its(item)).is_sorted();
+            assert!(in_order, "of producer {producer}: {items:?}");
+        }
+    }
+
+    let mut counts: Vec<usize> = consumed.values().map(Vec::len).collect();
+    let mut all = consumed.into_values().collect::<Vec<_>>().concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(1..=2000), "each item is consumed once");
+
+    let mut said: Vec<usize> = end[0]
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    counts.sort_unstable();
+    said.sort_unstable();
+    assert_eq!(said, counts, "{}", end[0]);
+    let end = masked("got ", "[some]", &end.concat());
+    assert_snapshot!(masked("and ", "[others]", &end));
+}
+
+#[test]
+fn pipe() {
+    assert_snapshot!(exact(&run(example("pipe")).success()));
+}
+
+#[test]
+fn ipc_channel() {
+    assert_snapshot!(exact(&run(example("ipc_channel")).success()));
+}
