@@ -89,6 +89,7 @@ impl Manager {
     /// # Errors
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
+        warm_up().map_err(ManagerError::System)?;
         let (sender, visitors) = ipc::channel().map_err(ManagerError::System)?;
         let server = Process::spawn("manager", move || serve(visitors))?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
@@ -422,6 +423,15 @@ impl Door {
     fn misunderstood(&self) -> ManagerError {
         ManagerError::System(io::Error::other("the manager has no such object"))
     }
+}
+
+/// At a program's first send, ipc-channel opens a channel to find out how large a message may be,
+/// and panics if it has no descriptors for that. This is that first send, with two to spare.
+fn warm_up() -> io::Result<()> {
+    let spare = ipc::channel::<()>()?;
+    let (sender, _receiver) = ipc::channel()?;
+    drop(spare);
+    sender.send(()).map_err(io::Error::other)
 }
 
 /// Again while a signal interrupts it. A message of one packet is sent whole or not at all.

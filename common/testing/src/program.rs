@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, killpg};
@@ -60,10 +61,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// The standard output of a program that succeeded and had nothing to complain about.
+    /// The standard output, in whole lines, of a program that succeeded and had nothing to
+    /// complain about.
     ///
     /// # Panics
-    /// It failed, or printed something on standard error.
+    /// It failed, printed something on standard error, or its output does not end with one
+    /// newline. Snapshots are compared without white space around them, so they do not see that.
     #[track_caller]
     pub fn success(self) -> String {
         assert!(
@@ -72,6 +75,11 @@ impl Output {
             self.status,
             self.stdout,
             self.stderr
+        );
+        assert_eq!(
+            self.stdout,
+            format!("{}\n", self.stdout.trim()),
+            "an output is whole lines, and not empty"
         );
         self.stdout
     }
@@ -104,8 +112,7 @@ impl Program {
     fn try_start(command: &mut Command) -> io::Result<Program> {
         // The program's orphans become children of this process, which can wait for them.
         set_child_subreaper(true)?;
-        let stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC)?);
-        let stderr = File::from(memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?);
+        let (stdout, stderr) = (memory_file()?, memory_file()?);
         let leader = command
             .stdin(Stdio::null())
             .stdout(stdout.try_clone()?)
@@ -193,6 +200,13 @@ fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+fn memory_file() -> io::Result<File> {
+    let file = File::from(memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?);
+    // Else two processes that write at once can write to the same place (measured).
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    Ok(file)
+}
+
 fn read(file: &mut File) -> String {
     let mut bytes = Vec::new();
     // The program has moved the place where this file is read, too.
@@ -243,6 +257,13 @@ mod tests {
             (output.stdout.len(), output.stderr.len()),
             (300_000, 300_000)
         );
+    }
+
+    #[test]
+    fn lines_of_several_processes_stay_whole() {
+        let count = "for i in $(seq 2000); do echo line; done";
+        let output = shell(&format!("({count}) & ({count}); wait")).wait();
+        assert!(output.success() == "line\n".repeat(4000));
     }
 
     #[test]
@@ -302,5 +323,11 @@ mod tests {
     #[should_panic(expected = "complaint")]
     fn a_complaint_is_no_success() {
         shell("echo complaint >&2").wait().success();
+    }
+
+    #[test]
+    #[should_panic(expected = "whole lines")]
+    fn an_unfinished_line_is_no_success() {
+        shell("printf unfinished").wait().success();
     }
 }

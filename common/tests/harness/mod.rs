@@ -1,6 +1,8 @@
 //! Runs trials one after the other on the main thread, so that they can fork, and checks after
 //! each that it left nothing behind.
 
+#![allow(dead_code, reason = "each suite uses some of it")]
+
 use std::fs;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;

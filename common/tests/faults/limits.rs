@@ -1,0 +1,215 @@
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use common::{Array, Manager, ManagerError, Pool, PoolError, Process, Queue, SpawnError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Uid, setuid};
+use rayon::prelude::*;
+
+use crate::harness::{child, finish};
+
+trials![
+    a_process_without_processes,
+    a_pool_without_processes,
+    a_manager_without_descriptors,
+    a_join_without_descriptors,
+    sharing_without_memory,
+    a_fork_beside_threads,
+];
+
+/// Lowers a soft limit, runs `refused`, and raises it again.
+fn limited(resource: Resource, limit: u64, refused: impl FnOnce()) {
+    let (soft, hard) = getrlimit(resource).unwrap();
+    setrlimit(resource, limit, hard).unwrap();
+    refused();
+    setrlimit(resource, soft, hard).unwrap();
+}
+
+/// In a child of a user to whom the limit of processes applies, which it does not to root.
+fn without_processes(refused: impl Fn() + Sync, works: impl Fn() + Sync) {
+    finish(child("limited", || {
+        if Uid::effective().is_root() {
+            setuid(Uid::from_raw(65_534)).unwrap(); // nobody
+            // The kernel forgets the wish to end with the parent when the user changes.
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        limited(Resource::RLIMIT_NPROC, 0, &refused);
+        works();
+    }));
+}
+
+fn a_process_without_processes() {
+    without_processes(
+        || {
+            let error = Process::spawn("refused", || ()).unwrap_err();
+            assert!(
+                matches!(&error, SpawnError::System(error) if error.raw_os_error() == Some(libc::EAGAIN))
+            );
+        },
+        || finish(child("works again", || ())),
+    );
+}
+
+fn a_pool_without_processes() {
+    let task = |number: u32| anyhow::Ok(number);
+    without_processes(
+        move || {
+            let start = Instant::now();
+            let Err(error) = Pool::new(3, task) else {
+                panic!("started")
+            };
+            assert!(
+                matches!(error, PoolError::Start(SpawnError::System(_))),
+                "{error}"
+            );
+            assert!(start.elapsed() < Duration::from_secs(5));
+        },
+        move || assert_eq!(Pool::new(3, task).unwrap().apply(&1).unwrap(), 1),
+    );
+    // A supervisor, but no workers.
+    without_processes(
+        || (),
+        move || {
+            let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).unwrap();
+            let mine = processes_of_this_user();
+            setrlimit(Resource::RLIMIT_NPROC, mine + 1, hard).unwrap();
+            let Err(error) = Pool::new(3, task) else {
+                panic!("started")
+            };
+            assert!(
+                matches!(&error, PoolError::Workers(reason) if reason.contains("os error 11")),
+                "{error}"
+            );
+            setrlimit(Resource::RLIMIT_NPROC, hard, hard).unwrap();
+            assert_eq!(Pool::new(3, task).unwrap().apply(&1).unwrap(), 1);
+        },
+    );
+}
+
+/// As many as the limit counts: threads, of all processes with this real user.
+fn processes_of_this_user() -> u64 {
+    let me = nix::unistd::getuid().as_raw();
+    let mut count = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else {
+            continue;
+        };
+        let field = |name| {
+            status
+                .lines()
+                .find_map(|line: &str| line.strip_prefix(name))
+        };
+        let uid = field("Uid:").and_then(|line| line.split_whitespace().next()?.parse().ok());
+        if uid == Some(me) {
+            count += field("Threads:")
+                .and_then(|line| line.trim().parse().ok())
+                .unwrap_or(1);
+        }
+    }
+    count
+}
+
+/// A limit that allows `spare` more descriptors.
+fn descriptor_limit(spare: u64) -> u64 {
+    let lowest_free = File::open("/dev/null").unwrap().as_raw_fd();
+    lowest_free as u64 + spare
+}
+
+fn a_manager_without_descriptors() {
+    finish(child("limited", || {
+        let mut refused = 0;
+        for spare in 0..8 {
+            limited(
+                Resource::RLIMIT_NOFILE,
+                descriptor_limit(spare),
+                || match Manager::start() {
+                    Err(ManagerError::System(_) | ManagerError::Start(_)) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                    Ok(manager) => match manager.value(1) {
+                        Ok(_) | Err(ManagerError::System(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    },
+                },
+            );
+        }
+        assert!(
+            refused >= 3,
+            "a manager was started with {refused} spare descriptors"
+        );
+        let manager = Manager::start().unwrap();
+        let value = manager.value(1).unwrap();
+        finish(child("client", || {
+            // A process of its own, so without a connection yet.
+            limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
+                let error = value.get().unwrap_err();
+                assert!(matches!(error, ManagerError::System(_)), "{error}");
+            });
+            assert_eq!(value.get().unwrap(), 1);
+        }));
+        assert_eq!(value.get().unwrap(), 1);
+    }));
+}
+
+fn a_join_without_descriptors() {
+    finish(child("limited", || {
+        let mut process = child("child", crate::harness::sleep_for_ever);
+        limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
+            process.join_timeout(Duration::from_millis(1)).unwrap_err();
+        });
+        assert_eq!(
+            process.join_timeout(Duration::from_millis(1)).unwrap(),
+            None
+        );
+    }));
+}
+
+fn sharing_without_memory() {
+    finish(child("limited", || {
+        let large = vec![0_u64; 8 << 20];
+        limited(Resource::RLIMIT_AS, 1 << 20, || {
+            let error = Array::new(&large).err().unwrap();
+            assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+            assert!(Queue::<u8>::with_capacity(64 << 20).is_err());
+        });
+        assert_eq!(Array::new(&large).unwrap().len(), large.len());
+        Queue::<u8>::with_capacity(64 << 20)
+            .unwrap()
+            .put(&1)
+            .unwrap();
+    }));
+}
+
+fn a_fork_beside_threads() {
+    // In a process of its own: rayon's threads never end.
+    finish(child("threaded", || {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    print!("");
+                    std::hint::black_box(vec![0_u8; 1_000]);
+                }
+            });
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    (0..100_u64).into_par_iter().sum::<u64>();
+                }
+            });
+            for _ in 0..20 {
+                assert!(matches!(
+                    Process::spawn("refused", || ()),
+                    Err(SpawnError::Threads(_))
+                ));
+                assert!(matches!(Manager::start(), Err(ManagerError::Start(_))));
+                let pool = Pool::new(2, |()| anyhow::Ok(()));
+                assert!(matches!(
+                    pool,
+                    Err(PoolError::Start(SpawnError::Threads(_)))
+                ));
+            }
+            stop.store(true, Relaxed);
+        });
+    }));
+}
