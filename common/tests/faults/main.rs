@@ -26,6 +26,7 @@
 //! | a pipe's peer is killed | a hang, if a sibling has a copy of its end (measured) | `Died`, whole items before it | `pipe::a_peer_is_killed` |
 //! | the parent is killed while its children do anything at all | they live on (measured) | all gone within 3 s | `parent::*` |
 //! | a signal every millisecond while everything waits | retried (PEP 475) | never an error, and timeouts hold | `signals::*` |
+//! | whoever a call with a timeout waits for is stopped, or dies again and again | - | no more than 200 ms late | `timeouts::*` |
 //! | a fork while other threads print, allocate, run rayon | may hang (gh-84559) | refused | `limits::a_fork_beside_threads` |
 //! | out of descriptors, processes, memory | an exception | a clear error, and it works again | `limits::*` |
 //! | ten thousand uses | - | no descriptor, child or name is left | `leftovers::*` |
@@ -49,6 +50,7 @@ mod pipe;
 mod pool;
 mod queue;
 mod signals;
+mod timeouts;
 
 fn main() {
     eprintln!("FAULTS_SEED={}", chance::seed());
@@ -60,6 +62,7 @@ fn main() {
         pool::trials(),
         parent::trials(),
         signals::trials(),
+        timeouts::trials(),
         limits::trials(),
         leftovers::trials(),
     ];
