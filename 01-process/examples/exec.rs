@@ -21,10 +21,8 @@ static VARIABLE: AtomicBool = AtomicBool::new(false);
 
 /// Says what this process has from its parent, as the kernel shows both under `/proc`.
 fn report() -> Result<()> {
-    let (own, parent) = (
-        Path::new("/proc/self"),
-        Path::new("/proc").join(parent_id().to_string()),
-    );
+    let own = Path::new("/proc/self");
+    let parent = Path::new("/proc").join(parent_id().to_string());
     let same_link =
         |name| anyhow::Ok(own.join(name).read_link()? == parent.join(name).read_link()?);
     let environment = fs::read(own.join("environ"))? == fs::read(parent.join("environ"))?;

@@ -1,7 +1,7 @@
 //! What the chapter's programs print.
 
 use insta::assert_snapshot;
-use testing::{any_order_then, exact, example, run};
+use testing::{any_order_then, exact, example, interrupt, run};
 
 #[test]
 fn main_program() {
@@ -12,4 +12,10 @@ fn main_program() {
 #[test]
 fn exec() {
     assert_snapshot!(exact(&run(example("exec")).success()));
+}
+
+#[test]
+fn ctrl_c_ends_them() {
+    interrupt(env!("CARGO_BIN_EXE_01-process"));
+    interrupt(example("exec"));
 }

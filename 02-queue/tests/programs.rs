@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
-use testing::{exact, example, masked, run};
+use testing::{exact, example, interrupt, masked, run};
 
 #[test]
 fn main_program() {
     let output = run(env!("CARGO_BIN_EXE_02-queue")).success();
-    let lines: Vec<&str> = output.split_inclusive('\n').collect();
-    let (work, end) = lines.split_at(lines.len().saturating_sub(2));
+    let (work, end) = output.split_at(output.find("The consumers got").unwrap_or(output.len()));
 
     let mut made_by = Vec::new(); // of the items 1, 2, 3, ...
     let mut consumed = BTreeMap::from([("1", Vec::new()), ("2", Vec::new())]);
-    for line in work {
+    for line in work.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let item = words.last().and_then(|word| word.parse().ok()).unwrap_or(0);
         match words[..] {
@@ -43,14 +42,15 @@ fn main_program() {
     all.sort_unstable();
     assert!(all.into_iter().eq(1..=2000), "each item is consumed once");
 
-    let mut said: Vec<usize> = end[0]
+    let said = end.lines().next().unwrap_or_default();
+    let mut said_counts: Vec<usize> = said
         .split_whitespace()
         .filter_map(|word| word.parse().ok())
         .collect();
     counts.sort_unstable();
-    said.sort_unstable();
-    assert_eq!(said, counts, "{}", end[0]);
-    let end = masked("got ", "[some]", &end.concat());
+    said_counts.sort_unstable();
+    assert_eq!(said_counts, counts, "{said}");
+    let end = masked("got ", "[some]", end);
     assert_snapshot!(masked("and ", "[others]", &end));
 }
 
@@ -62,4 +62,11 @@ fn pipe() {
 #[test]
 fn ipc_channel() {
     assert_snapshot!(exact(&run(example("ipc_channel")).success()));
+}
+
+#[test]
+fn ctrl_c_ends_them() {
+    interrupt(env!("CARGO_BIN_EXE_02-queue"));
+    interrupt(example("pipe"));
+    interrupt(example("ipc_channel"));
 }

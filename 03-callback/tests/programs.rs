@@ -1,7 +1,7 @@
 //! What the chapter's programs print.
 
 use insta::assert_snapshot;
-use testing::{exact, example, run};
+use testing::{exact, example, interrupt, run};
 
 #[test]
 fn main_program() {
@@ -12,4 +12,10 @@ fn main_program() {
 #[test]
 fn in_parent() {
     assert_snapshot!(exact(&run(example("in_parent")).success()));
+}
+
+#[test]
+fn ctrl_c_ends_them() {
+    interrupt(env!("CARGO_BIN_EXE_03-callback"));
+    interrupt(example("in_parent"));
 }

@@ -3,29 +3,34 @@
 use std::path::Path;
 
 use insta::assert_snapshot;
-use testing::{any_order_then, example, masked, run};
+use testing::{any_order_then, example, interrupt, masked, run};
 
-/// Checks what the result lines have in common, whatever the values are, and masks these.
-fn results_masked(last: usize, output: &str) -> String {
-    let results: Vec<i64> = values_after("result: ", output);
-    assert!(
-        results.iter().all(|result| (-30..=0).contains(result)),
-        "each task reads after its own ten subtractions: {results:?}"
-    );
-    masked("result: ", "[value]", &any_order_then(last, output))
+/// The numbers of the lines that start in this way.
+fn values_after(start: &str, output: &str) -> Vec<i64> {
+    let values = output.lines().filter_map(|line| line.strip_prefix(start));
+    values.filter_map(|value| value.parse().ok()).collect()
 }
 
-fn values_after(before: &str, output: &str) -> Vec<i64> {
-    let lines = output.lines().filter_map(|line| line.strip_prefix(before));
-    lines.filter_map(|value| value.parse().ok()).collect()
+/// Checks what is true of the results whatever they are, and masks them.
+fn results_masked(last: usize, output: &str) -> String {
+    assert!(
+        values_after("result: ", output)
+            .iter()
+            .all(|result| (-30..=0).contains(result)),
+        "each task reads after its own ten subtractions:\n{output}"
+    );
+    masked("result: ", "[value]", &any_order_then(last, output))
 }
 
 /// The same for processes and threads.
 fn four_tasks(program: &Path) -> String {
     let output = run(program).success();
+    let end = values_after("Shared variable value: ", &output);
     assert!(
-        values_after("result: ", &output).contains(&-30),
-        "the task with the last subtraction reads what is left then:\n{output}"
+        values_after("result: ", &output)
+            .iter()
+            .any(|result| end == [*result]),
+        "the task with the last subtraction reads what is left in the end:\n{output}"
     );
     results_masked(1, &output)
 }
@@ -59,4 +64,11 @@ fn error_callback() {
     let output = results_masked(3, &output);
     let output = masked("value: ", "[value]", &output);
     assert_snapshot!(masked(" - ", "[subtracted]", &output));
+}
+
+#[test]
+fn ctrl_c_ends_them() {
+    interrupt(env!("CARGO_BIN_EXE_04-pool"));
+    interrupt(example("error_callback"));
+    interrupt(example("threads"));
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +29,33 @@ const GRACE: Duration = Duration::from_secs(3);
 #[track_caller]
 pub fn run(path: impl AsRef<OsStr>) -> Output {
     Program::start(Command::new(path)).wait()
+}
+
+/// Runs a program many times and presses Ctrl-C at another moment each time: all its processes get
+/// `SIGINT`. Each must end within two seconds, with the conventional status and at most one
+/// message, unless the program was faster.
+///
+/// # Panics
+/// A run does not do so; and as [`Program::wait`] does.
+#[track_caller]
+pub fn interrupt(path: impl AsRef<OsStr>) {
+    let start = Instant::now();
+    run(&path);
+    let usual = start.elapsed();
+    const RUNS: u32 = 30;
+    for number in 0..RUNS {
+        let program = Program::start(Command::new(&path));
+        thread::sleep(usual * number / RUNS); // another moment of its work each time
+        let interrupted = killpg(program.group(), Signal::SIGINT);
+        let output = program.wait_for(Duration::from_secs(2), Duration::from_secs(2));
+        let ended = output.status.signal() == Some(Signal::SIGINT as i32) && interrupted.is_ok();
+        assert!(
+            (ended || output.status.success()) && output.stderr.lines().count() <= 1,
+            "after Ctrl-C: {}\n{}",
+            output.status,
+            output.stderr
+        );
+    }
 }
 
 /// The binary of an example of this package. `cargo test` builds the examples.

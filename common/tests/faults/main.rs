@@ -25,6 +25,7 @@
 //! | 4 x 100,000 increments | exact under the lock | exact | `promises::shared::increments_under_the_guard_are_exact` |
 //! | a pipe's peer is killed | a hang, if a sibling has a copy of its end (measured) | `Died`, whole items before it | `pipe::a_peer_is_killed` |
 //! | the parent is killed while its children do anything at all | they live on (measured) | all gone within 3 s | `parent::*` |
+//! | Ctrl-C | a stack trace from each process (measured) | all gone, without a word; the status of `SIGINT` | `interrupt::*`, and each chapter's `ctrl_c_ends_them` |
 //! | a signal every millisecond while everything waits | retried (PEP 475) | never an error, and timeouts hold | `signals::*` |
 //! | whoever a call with a timeout waits for is stopped, or dies again and again | - | no more than 200 ms late | `timeouts::*` |
 //! | a fork while other threads print, allocate, run rayon | may hang (gh-84559) | refused | `limits::a_fork_beside_threads` |
@@ -41,6 +42,7 @@
 mod harness;
 
 mod chance;
+mod interrupt;
 mod leftovers;
 mod limits;
 mod lock;
@@ -61,6 +63,7 @@ fn main() {
         manager::trials(),
         pool::trials(),
         parent::trials(),
+        interrupt::trials(),
         signals::trials(),
         timeouts::trials(),
         limits::trials(),
