@@ -4,9 +4,8 @@ use std::hint;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::Duration;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::futex;
 
 /// How often to look before giving the processor away, and how often to give it away before
@@ -14,11 +13,6 @@ use crate::futex;
 /// second; what takes longer is worth a sleep.
 const SPINS: u32 = 100;
 const YIELDS: u32 = 4;
-
-/// No sleep is longer than this. A wake-up can be lost with a process that was killed right
-/// after it was woken, or right before it would have woken somebody; the others then find out
-/// for themselves this much later. Ten looks a second cost some 50 microseconds of CPU.
-pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// The lowest bit of a position, free because positions are multiples of four.
 const CLOSED: u32 = 1;

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+/// No sleep is longer than this. A wake-up can be lost with a process that was killed right
+/// after it was woken, or right before it would have woken somebody; the others then find out
+/// for themselves this much later. Ten looks a second cost some 50 microseconds of CPU.
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
 /// When to give up waiting, on the clock that never jumps (`CLOCK_MONOTONIC`). The standard
 /// library's `Instant` is the same clock but does not show its number, which `pthread` wants.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +44,13 @@ impl Deadline {
         self.remaining() == Some(Duration::ZERO)
     }
 
-    /// The absolute time for `pthread_mutex_clocklock`; `None` for a wait without a limit.
-    pub fn timespec(self) -> Option<libc::timespec> {
-        self.0.map(|end| libc::timespec {
+    /// The absolute time for `pthread_mutex_clocklock`, at most `limit` from now.
+    pub fn timespec_within(self, limit: Duration) -> libc::timespec {
+        let end = now().saturating_add(self.remaining().map_or(limit, |left| left.min(limit)));
+        libc::timespec {
             tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_nsec: end.subsec_nanos().into(),
-        })
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::memory::SharedMemory;
 
 /// A lock shared with every child forked after it was made.
@@ -296,16 +296,10 @@ impl RawMutex {
     /// Waits until the mutex is the caller's.
     #[inline]
     pub fn acquire(&self, deadline: Deadline) -> Result<Acquired, LockError> {
-        let mutex = self.mutex.get();
-        let code = match deadline.timespec() {
-            // SAFETY: an initialised mutex in mapped memory.
-            None => unsafe { libc::pthread_mutex_lock(mutex) },
-            // SAFETY: as above.
-            Some(end) => unsafe {
-                pthread_mutex_clocklock(mutex, libc::CLOCK_MONOTONIC, &raw const end)
-            },
-        };
-        self.acquired(code)
+        match self.try_acquire() {
+            Err(LockError::TimedOut) => self.wait(deadline),
+            acquired => acquired,
+        }
     }
 
     /// Takes the mutex if it is free; [`LockError::TimedOut`] if it is not.
@@ -313,6 +307,24 @@ impl RawMutex {
     pub fn try_acquire(&self) -> Result<Acquired, LockError> {
         // SAFETY: an initialised mutex in mapped memory.
         self.acquired(unsafe { libc::pthread_mutex_trylock(self.mutex.get()) })
+    }
+
+    /// In short sleeps, since a robust mutex of glibc's can lose a wake-up (measured): the mutex
+    /// is released, which wakes the first waiter; another process takes it at once, so its word
+    /// no longer says that there are waiters; the woken one is killed before it can say so. The
+    /// other waiters would then sleep on, with the mutex free.
+    #[cold]
+    fn wait(&self, deadline: Deadline) -> Result<Acquired, LockError> {
+        loop {
+            let end = deadline.timespec_within(LONGEST_SLEEP);
+            // SAFETY: an initialised mutex in mapped memory, and a time that is only read.
+            let code = unsafe {
+                pthread_mutex_clocklock(self.mutex.get(), libc::CLOCK_MONOTONIC, &raw const end)
+            };
+            if code != libc::ETIMEDOUT || deadline.has_passed() {
+                return self.acquired(code);
+            }
+        }
     }
 
     #[inline]

@@ -10,8 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cursor::LONGEST_SLEEP;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
 use crate::process::handed_over;

@@ -33,8 +33,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::decode;
-use crate::cursor::LONGEST_SLEEP;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::process::{Process, ProcessError, SpawnError};
 use crate::queue::DEFAULT_CAPACITY;
 use crate::ring::RingError;

@@ -1,12 +1,15 @@
-use common::{Array, Lock, LockError, Process, Value};
+use std::time::Duration;
+
+use common::{Array, Lock, LockError, Process, Queue, Value};
 
 use crate::chance::Chance;
-use crate::harness::{child, eventually, finish, kill, sleep_for_ever};
+use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep};
 
 trials![
     an_owner_is_killed,
     an_owner_of_data_is_killed,
-    owners_and_waiters_are_killed
+    owners_and_waiters_are_killed,
+    a_waiter_is_killed_when_its_turn_comes,
 ];
 
 fn an_owner_is_killed() {
@@ -96,4 +99,32 @@ fn owners_and_waiters_are_killed() {
         "{counts:?}"
     );
     assert!(counts[1..].iter().all(|&count| count > 0), "{counts:?}");
+}
+
+/// A wake-up is delivered to the first waiter, which is killed before it can act on it, while the
+/// lock has been taken anew without a thought of the second waiter.
+fn a_waiter_is_killed_when_its_turn_comes() {
+    for _ in 0..100 {
+        let lock = Lock::new().unwrap();
+        let go = [Queue::<()>::new().unwrap(), Queue::new().unwrap()];
+        let arrived = Value::new(0_usize).unwrap();
+        let wait = |turn: usize| {
+            go[turn].get().unwrap();
+            *arrived.lock().unwrap() += 1;
+            drop(lock.lock().unwrap());
+        };
+        let (first, mut second) = (child("first", || wait(0)), child("second", || wait(1)));
+        let guard = lock.lock().unwrap();
+        for (count, waiter) in [(1, &first), (2, &second)] {
+            go[count - 1].put(&()).unwrap();
+            eventually("it has begun to wait", || *arrived.lock().unwrap() == count);
+            until_asleep(waiter.pid());
+        }
+        drop(guard);
+        let again = lock.try_lock();
+        kill(first);
+        drop(again);
+        let status = second.join_timeout(Duration::from_secs(5)).unwrap();
+        assert!(status.expect("it waits for a lock that is free").success());
+    }
 }

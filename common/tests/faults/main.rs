@@ -20,6 +20,7 @@
 //! | a lock's owner is killed | the lock is lost for ever (gh-88304) | an error that can be recovered | `lock::an_owner_is_killed` |
 //! | the owner of a `Value`'s, an `Array`'s lock is killed | as above | as above | `lock::an_owner_of_data_is_killed` |
 //! | owners and waiters are killed amid increments | as above | no increment lost or doubled but the one in hand | `lock::owners_and_waiters_are_killed` |
+//! | a lock's waiter is killed when its turn comes, and the lock is taken by another meanwhile | - (a plain glibc robust mutex: the other waiters sleep on, measured) | the other waiters get it | `lock::a_waiter_is_killed_when_its_turn_comes` |
 //! | the owner of a manager's lock is killed | as above (measured) | the lock comes free | `manager::an_owner_is_killed` |
 //! | a manager's client, or the manager, is killed at any moment | the others go on; an error after the manager's death | the same, at once | `manager::clients_are_killed`, `manager::the_server_is_killed` |
 //! | 4 x 100,000 increments | exact under the lock | exact | `promises::shared::increments_under_the_guard_are_exact` |
