@@ -1,18 +1,11 @@
 //! A position in a ring that one side moves on and the other side waits for.
 
 use std::hint;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
+use crate::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
-use crate::futex;
-
-/// How often to look before giving the processor away, and how often to give it away before
-/// sleeping. A partner on another core answers within the first, one on this core within the
-/// second; what takes longer is worth a sleep.
-const SPINS: u32 = 100;
-const YIELDS: u32 = 4;
+use crate::futex::{self, SPINS, YIELDS};
 
 /// The lowest bit of a position, free because positions are multiples of four.
 const CLOSED: u32 = 1;

@@ -1,8 +1,15 @@
 //! Sleep until another process changes a word of shared memory.
 
 use std::ptr;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+
+use crate::atomic::AtomicU32;
+
+/// How often to look before giving the processor away, and how often to give it away before
+/// sleeping. A partner on another core answers within the first, one on this core within the
+/// second; what takes longer is worth a sleep.
+pub(crate) const SPINS: u32 = 100;
+pub(crate) const YIELDS: u32 = 4;
 
 /// Sleeps while `word` is `expected`, for at most `limit`, until [`wake`] (futex `FUTEX_WAIT`).
 /// True when a wake-up was counted for this caller; false for every other reason to go on: the

@@ -10,9 +10,10 @@
 //! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager.rs` | a process; Unix sockets through ipc-channel |
 //! | `Pool`, `AsyncResult` | [`Pool`], [`AsyncResult`] | `pool/` | processes and two rings |
 //!
-//! Each file uses only those above it, so this is also an order to read them in. Five small ones
-//! serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up), `futex.rs`
-//! (sleep and wake), `codec.rs` (values to bytes), `identity.rs` (which process, beyond doubt).
+//! Each file uses only those above it, so this is also an order to read them in. Six small ones
+//! serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up), `atomic.rs` and
+//! `futex.rs` (sleep and wake), `codec.rs` (values to bytes), `identity.rs` (which process, beyond
+//! doubt).
 //!
 //! # What all of it promises
 //!
@@ -33,6 +34,7 @@ compile_error!(
      container, or WSL 2"
 );
 
+mod atomic;
 mod codec;
 mod cursor;
 mod deadline;

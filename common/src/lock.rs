@@ -232,6 +232,9 @@ impl<T: Pod> Drop for Locked<T> {
     }
 }
 
+/// How often to try for a lock that is held for a moment only, before asking the kernel to wait.
+pub(crate) const SPINS: u32 = 40;
+
 /// The mutex itself, in shared memory.
 pub(crate) struct RawMutex {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
@@ -250,6 +253,16 @@ pub(crate) enum Acquired {
     FromTheDead,
 }
 
+impl Default for RawMutex {
+    /// Still to be initialised, where it is to stay.
+    fn default() -> Self {
+        RawMutex {
+            mutex: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
+            abandoned: AtomicBool::new(false),
+        }
+    }
+}
+
 // Since glibc 2.30. POSIX's `pthread_mutex_timedlock` follows the wall clock, which can be set.
 unsafe extern "C" {
     fn pthread_mutex_clocklock(
@@ -261,7 +274,7 @@ unsafe extern "C" {
 
 impl RawMutex {
     /// # Safety
-    /// `this` is valid for writing, zeroed, never moved from now on, and used by nobody yet.
+    /// `this` is valid for writing, zeroed or the default, never moved from now on, and used by nobody yet.
     pub unsafe fn init(this: NonNull<RawMutex>) -> io::Result<()> {
         let check = |code| match code {
             0 => Ok(()),

@@ -58,6 +58,68 @@ impl<Head, Item> SharedMemory<Head, Item> {
     }
 }
 
+/// Bytes in a ring: `at` counts on for ever, modulo 2^32, which the length must divide.
+impl<Head> SharedMemory<Head, u8> {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Copies `bytes` to `at`.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes there meanwhile.
+    #[inline]
+    pub unsafe fn write(&self, at: u32, bytes: &[u8]) {
+        let (mut first, mut second) = self.span(at, bytes.len());
+        // SAFETY: the caller's promise; the two parts are as long as `bytes` together.
+        unsafe {
+            let (left, right) = bytes.split_at(first.len());
+            first.as_mut().copy_from_slice(left);
+            second.as_mut().copy_from_slice(right);
+        }
+    }
+
+    /// Appends the `len` bytes from `at` to `bytes`.
+    ///
+    /// # Safety
+    /// Nobody writes there meanwhile.
+    #[inline]
+    pub unsafe fn read(&self, at: u32, len: usize, bytes: &mut Vec<u8>) {
+        let (first, second) = self.span(at, len);
+        // SAFETY: the caller's promise.
+        unsafe {
+            bytes.extend_from_slice(first.as_ref());
+            bytes.extend_from_slice(second.as_ref());
+        }
+    }
+
+    /// The number at `at`, a multiple of its size, so that it never straddles the end.
+    ///
+    /// # Safety
+    /// Nobody writes there meanwhile.
+    #[inline]
+    pub unsafe fn read_u32(&self, at: u32) -> u32 {
+        let (bytes, _) = self.span(at, size_of::<u32>());
+        // SAFETY: the caller's promise; a length that 2^32 is a multiple of keeps it aligned.
+        unsafe { bytes.cast::<u32>().read() }
+    }
+
+    /// The `len` bytes from `at`, at most all: up to the end, and on from the start.
+    fn span(&self, at: u32, len: usize) -> (NonNull<[u8]>, NonNull<[u8]>) {
+        let ring: NonNull<u8> = self.items().cast();
+        let start = at as usize % self.len;
+        let first = len.min(self.len - start);
+        debug_assert!(len <= self.len);
+        // SAFETY: `start` is less than the length.
+        let begin = unsafe { ring.add(start) };
+        (
+            NonNull::slice_from_raw_parts(begin, first),
+            NonNull::slice_from_raw_parts(ring, len - first),
+        )
+    }
+}
+
 impl<Head, Item> Drop for SharedMemory<Head, Item> {
     fn drop(&mut self) {
         let bytes = (Self::OFFSET + self.len * size_of::<Item>()).max(1);

@@ -9,14 +9,13 @@
 //! owner died finds a ring in order and goes on.
 
 use std::io;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::{hint, ptr::NonNull};
 
+use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
 use crate::deadline::Deadline;
-use crate::lock::{Acquired, LockError, RawMutex};
+use crate::lock::{Acquired, LockError, RawMutex, SPINS};
 use crate::memory::SharedMemory;
 
 /// A record's length, in front of it.
@@ -29,14 +28,14 @@ const LARGEST: usize = 1 << 30;
 /// How long a call that must not wait for a record may wait for the lock of its side. The lock is
 /// held for a copy only, so this is reached when its owner was stopped (`SIGSTOP`, a debugger).
 const LOCK_PATIENCE: Duration = Duration::from_millis(100);
-/// How often to try for a lock before asking the kernel to wait for it.
-const LOCK_SPINS: u32 = 40;
 
 /// Each field in cache lines of its own, two of them because processors fetch lines in pairs: the
 /// two sides run on different cores.
+#[derive(Default)]
 #[repr(align(128))]
 struct Own<T>(T);
 
+#[derive(Default)]
 struct Side {
     mutex: RawMutex,
     /// Where the other side was when this one last looked: a line that need not be fetched from
@@ -44,6 +43,7 @@ struct Side {
     other: AtomicU32,
 }
 
+#[derive(Default)]
 struct Head {
     put: Own<Side>,
     get: Own<Side>,
@@ -91,9 +91,10 @@ impl Ring {
         }
         let memory =
             SharedMemory::<Head, u8>::new((capacity + HEADER).max(64).next_power_of_two())?;
-        // SAFETY: nobody else knows this memory yet. Zeroes are what the other fields start with.
+        // SAFETY: nobody else knows this memory yet.
         unsafe {
             let head = memory.head().as_ptr();
+            head.write(Head::default());
             RawMutex::init(NonNull::new_unchecked(&raw mut (*head).put.0.mutex))?;
             RawMutex::init(NonNull::new_unchecked(&raw mut (*head).get.0.mutex))?;
         }
@@ -102,7 +103,7 @@ impl Ring {
 
     /// The longest record that fits.
     pub fn capacity(&self) -> usize {
-        self.0.items().len() - HEADER
+        self.0.len() - HEADER
     }
 
     /// Adds the record at the end, waiting for room.
@@ -127,8 +128,8 @@ impl Ring {
                 // SAFETY: this is the only writer, as it holds the lock, and `size` bytes from
                 // `tail` are free: no reader looks there before `tail` has moved.
                 unsafe {
-                    self.write(tail.offset(), &length);
-                    self.write(tail.offset().wrapping_add(HEADER as u32), record);
+                    self.0.write(tail.offset(), &length);
+                    self.0.write(tail.plus(HEADER as u32).offset(), record);
                 }
                 if !head.tail.0.advance_if_open(tail, size) {
                     return Err(RingError::Closed);
@@ -233,12 +234,12 @@ impl Ring {
 
     /// The free bytes, given how far both sides are. None, if `head` was read long before `tail`.
     fn room(&self, tail: Position, head: Position) -> u32 {
-        (self.0.items().len() as u32).saturating_sub(tail.ahead_of(head))
+        (self.0.len() as u32).saturating_sub(tail.ahead_of(head))
     }
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
         let mutex = &side.mutex;
-        for _ in 0..LOCK_SPINS {
+        for _ in 0..SPINS {
             match mutex.try_acquire() {
                 Ok(acquired) => return Ok(Locked { side, acquired }),
                 Err(LockError::TimedOut) => hint::spin_loop(),
@@ -278,13 +279,12 @@ impl Ring {
             return Ok(None);
         };
         record.clear();
-        let (first, second) = self.span(from.offset().wrapping_add(HEADER as u32), length);
         // SAFETY: the record was published whole, and no writer touches it before `head` has
         // moved, for which the caller holds the lock.
         unsafe {
-            record.extend_from_slice(first.as_ref());
-            record.extend_from_slice(second.as_ref());
-        }
+            self.0
+                .read(from.plus(HEADER as u32).offset(), length, record)
+        };
         Ok(Some(size_in_ring(length)))
     }
 
@@ -294,9 +294,8 @@ impl Ring {
         if there == 0 {
             return Ok(None);
         }
-        let (header, _) = self.span(from.offset(), HEADER);
         // SAFETY: a header was published here, aligned, and nobody writes to it.
-        let length = unsafe { header.cast::<u32>().read() } as usize;
+        let length = unsafe { self.0.read_u32(from.offset()) } as usize;
         // Only a stray write of some process can have made it longer.
         if length > there - HEADER {
             return Err(
@@ -304,33 +303,6 @@ impl Ring {
             );
         }
         Ok(Some(length))
-    }
-
-    /// # Safety
-    /// The range is free and the caller the only writer.
-    unsafe fn write(&self, at: u32, bytes: &[u8]) {
-        let (mut first, mut second) = self.span(at, bytes.len());
-        // SAFETY: the caller's promise; the two parts are as long as `bytes` together.
-        unsafe {
-            let (left, right) = bytes.split_at(first.len());
-            first.as_mut().copy_from_slice(left);
-            second.as_mut().copy_from_slice(right);
-        }
-    }
-
-    /// The `len` bytes from `at`, at most a whole ring: up to its end, and on from its start.
-    fn span(&self, at: u32, len: usize) -> (NonNull<[u8]>, NonNull<[u8]>) {
-        let ring: NonNull<u8> = self.0.items().cast();
-        let capacity = self.0.items().len();
-        let start = at as usize % capacity;
-        let first = len.min(capacity - start);
-        debug_assert!(len <= capacity);
-        // SAFETY: `start` is less than the capacity.
-        let begin = unsafe { ring.add(start) };
-        (
-            NonNull::slice_from_raw_parts(begin, first),
-            NonNull::slice_from_raw_parts(ring, len - first),
-        )
     }
 }
 

@@ -149,3 +149,98 @@ impl Notice {
         decode(notice).ok()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes as they come, and messages of values with lengths in front that may be wrong.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let length = prop_oneof![4 => 0..12_u32, 1 => any::<u32>()];
+        let values =
+            prop::collection::vec((length, prop::collection::vec(any::<u8>(), 0..12)), 0..6);
+        let message = (0..4_u64, values).prop_map(|(id, values)| {
+            let mut message = id.to_le_bytes().to_vec();
+            for (length, bytes) in values {
+                message.extend(length.to_le_bytes());
+                message.extend(bytes);
+            }
+            message
+        });
+        prop_oneof![prop::collection::vec(any::<u8>(), 0..100), message]
+    }
+
+    fn notice() -> impl Strategy<Value = Notice> {
+        prop_oneof![
+            Just(()).prop_map(|()| Notice::Started),
+            any::<(u64, u32, i32)>().prop_map(|(task, pid, status)| Notice::Died {
+                task,
+                pid,
+                status
+            }),
+            ".{0,9}".prop_map(Notice::Broken),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_parsed_within_its_bounds(message in message()) {
+            let (id, values) = parse(&message);
+            prop_assert_eq!(id, message.first_chunk().map_or(0, |id| u64::from_le_bytes(*id)));
+            // One after the other, each behind its length.
+            let mut end = message.as_ptr() as usize + size_of::<u64>();
+            for value in values {
+                let start = value.as_ptr() as usize;
+                prop_assert_eq!(start, end + size_of::<u32>());
+                end = start + value.len();
+            }
+            let whole = message.as_ptr() as usize + message.len().max(size_of::<u64>());
+            prop_assert!(end <= whole);
+        }
+
+        #[test]
+        fn any_message_is_a_notice_or_none(message in message(), as_notice in any::<bool>()) {
+            let mut message = message;
+            if let (true, Some(id)) = (as_notice, message.first_chunk_mut()) {
+                *id = NOTICE.to_le_bytes();
+            }
+            if let Some(notice) = Notice::parse(&message) {
+                let again = Notice::parse(&notice.to_message());
+                prop_assert_eq!(format!("{notice:?}"), format!("{:?}", again.unwrap()));
+            }
+        }
+
+        #[test]
+        fn a_notice_arrives(notice in notice()) {
+            let arrived = Notice::parse(&notice.to_message()).unwrap();
+            prop_assert_eq!(format!("{notice:?}"), format!("{arrived:?}"));
+        }
+
+        #[test]
+        fn a_batch_arrives(id in any::<u64>(), values in prop::collection::vec(".{0,9}", 0..9)) {
+            let mut batch = Batch::new();
+            for value in &values {
+                batch.push(value).unwrap();
+            }
+            prop_assert_eq!(batch.count(), values.len());
+            let message = batch.finish(id);
+            let (arrived, parts) = parse(&message);
+            prop_assert_eq!(arrived, id);
+            let parts: Result<Vec<String>, _> = parts.map(decode).collect();
+            prop_assert_eq!(parts, Ok(values));
+        }
+
+        #[test]
+        fn any_task_is_claimed_and_disclaimed(message in message()) {
+            let in_hand = [const { AtomicU64::new(IDLE) }; 2];
+            let claim = Claim { in_hand: &in_hand, worker: 1 };
+            claim.claim(&message);
+            prop_assert_eq!(in_hand[1].load(SeqCst), parse(&message).0);
+            claim.disclaim(&message);
+            prop_assert_eq!(in_hand.map(AtomicU64::into_inner), [IDLE; 2]);
+        }
+    }
+}
