@@ -197,7 +197,7 @@ fn a_fork_beside_threads() {
                     (0..100_u64).into_par_iter().sum::<u64>();
                 }
             });
-            for _ in 0..20 {
+            for _ in 0..5 {
                 assert!(matches!(
                     Process::spawn("refused", || ()),
                     Err(SpawnError::Threads(_))

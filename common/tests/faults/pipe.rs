@@ -9,7 +9,8 @@ trials![a_peer_is_killed];
 
 fn a_peer_is_killed() {
     let mut chance = Chance::new(4);
-    for round in 0..200_u64 {
+    // Each takes the 100 ms that it takes to notice.
+    for round in 0..60_u64 {
         let (ours, theirs) = pipe::<Vec<u64>, Vec<u64>>().unwrap();
         let peer = child("peer", move || {
             for number in 0.. {
