@@ -167,6 +167,18 @@ impl Process {
         }
     }
 
+    /// A program in place of a closure, where a fork is refused.
+    #[cfg(test)]
+    pub(crate) fn adopt(child: std::process::Child) -> Process {
+        let pid = Pid::from_raw(child.id().cast_signed());
+        Process {
+            name: "program".into(),
+            pid,
+            parent: getpid(),
+            status: None,
+        }
+    }
+
     /// The process's number in the system.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().cast_unsigned()

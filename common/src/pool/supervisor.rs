@@ -52,9 +52,6 @@ pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync)
 
     loop {
         let settled = crew.look_after()?;
-        if crew.false_starts >= FALSE_STARTS {
-            return crew.give_up("they die before they can take a task");
-        }
         if crew.workers.is_empty() {
             return Ok(());
         }
@@ -118,6 +115,10 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
                 }
             }
         }
+        if self.false_starts >= FALSE_STARTS {
+            self.give_up("they die before they can take a task")?;
+            return Ok(true);
+        }
         let done = self.shared.tasks.is_closed() && self.shared.tasks.is_empty();
         for index in 0..self.workers.len() {
             if self.workers[index].is_none() && !done {
@@ -125,7 +126,6 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
                     Ok(worker) => self.workers[index] = Some(worker),
                     Err(error) if self.workers.iter().all(Option::is_none) => {
                         self.give_up(&chain(&error))?;
-                        self.workers.clear();
                         return Ok(true);
                     }
                     // The others go on; it may work later.
@@ -164,6 +164,45 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
                 .put(&notice.to_message(), Deadline::NEVER)
                 .map_err(io::Error::other)?;
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// With programs in place of workers: tests have threads beside them, so they cannot fork.
+    #[test]
+    fn workers_that_die_at_their_start_are_not_replaced_for_ever() -> anyhow::Result<()> {
+        let shared = Shared::new(10_000, 2)?;
+        let started = std::cell::Cell::new(0);
+        let mut crew = Crew {
+            shared: &shared,
+            start: |worker: usize| {
+                started.set(started.get() + 1);
+                shared.in_hand()[worker].store(STARTING, SeqCst);
+                Ok(Process::adopt(Command::new("true").spawn()?))
+            },
+            workers: vec![None, None],
+            notices: VecDeque::new(),
+            false_starts: 0,
+        };
+        while !crew.workers.is_empty() {
+            crew.look_after()?;
+        }
+        let mut message = Vec::new();
+        shared.results.get(
+            &mut message,
+            Deadline::after(std::time::Duration::ZERO),
+            &(),
+        )?;
+        assert!(
+            matches!(Notice::parse(&message), Some(Notice::Broken(reason)) if reason.contains("before they can take a task"))
+        );
+        assert!(started.get() < 10, "{} starts", started.get());
         Ok(())
     }
 }
