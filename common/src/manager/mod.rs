@@ -1,0 +1,274 @@
+//! A server process that owns values and locks, for processes that share no memory with it.
+
+mod door;
+mod server;
+mod wire;
+
+use std::io;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ipc_channel::ipc;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::codec::decode;
+use crate::identity::Identity;
+use crate::process::{Process, SpawnError};
+use door::{Door, warm_up};
+use server::serve;
+use wire::{Reply, Request};
+
+/// A server process that owns values and locks.
+///
+/// Python: `multiprocessing.Manager`. System: a forked process; Unix sockets through ipc-channel.
+///
+/// Everybody else holds proxies, and each operation on one is a message to the server and back:
+/// some microseconds, where a [`Value`](crate::Value) takes nanoseconds. In return a value can
+/// be of any serde type and any size, and a proxy can be sent to another process.
+///
+/// The server ends with the process that started it, and when the `Manager` is dropped. Whoever
+/// calls it after that gets [`ManagerError::Gone`] at once. Values and locks live as long as the
+/// server.
+///
+/// ```
+/// use common::{Manager, Process};
+///
+/// let manager = Manager::start()?;
+/// let names = manager.value(vec![String::from("Ada")])?;
+/// let lock = manager.lock()?;
+/// let mut child = Process::spawn("appender", || -> anyhow::Result<()> {
+///     let _guard = lock.lock()?; // or another process could set between our get and set
+///     let mut all = names.get()?;
+///     all.push(String::from("Grace"));
+///     names.set(&all)?;
+///     Ok(())
+/// })?;
+/// assert!(child.join()?.success());
+/// assert_eq!(names.get()?, ["Ada", "Grace"]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct Manager {
+    door: Arc<Door>,
+    server: Process,
+}
+
+/// Why a manager did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManagerError {
+    /// The server process has ended.
+    #[error("the manager's server process (pid {pid}) has ended")]
+    Gone {
+        /// Its pid.
+        pid: u32,
+    },
+    /// This thread holds the lock already. Waiting for itself, it would wait for ever.
+    #[error("this process holds the manager's lock already: drop its guard before taking it again")]
+    AlreadyHeld,
+    /// The value's `Serialize` failed; the manager's copy is unchanged.
+    #[error("the value cannot be encoded")]
+    Encode(#[source] postcard::Error),
+    /// The value is not of the proxy's type.
+    #[error("the value cannot be decoded: {0}")]
+    Decode(String),
+    /// The server could not be started.
+    #[error("the manager's server process cannot be started")]
+    Start(#[from] SpawnError),
+    /// The system refused.
+    #[error("the system cannot connect to the manager")]
+    System(#[source] io::Error),
+}
+
+impl Manager {
+    /// Starts the server process.
+    ///
+    /// # Errors
+    /// [`ManagerError::Start`], [`ManagerError::System`].
+    pub fn start() -> Result<Self, ManagerError> {
+        warm_up().map_err(ManagerError::System)?;
+        let (sender, visitors) = ipc::channel().map_err(ManagerError::System)?;
+        let server = Process::spawn("manager", move || serve(visitors))?;
+        let server_id = Identity::of(server.pid()).ok_or_else(|| {
+            ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
+        })?;
+        let door = Door::open(server_id, sender);
+        Ok(Manager { door, server })
+    }
+
+    /// A new value in the server. Python: `manager.Value`.
+    ///
+    /// # Errors
+    /// [`ManagerError`].
+    pub fn value<T: Serialize>(&self, value: T) -> Result<ValueProxy<T>, ManagerError> {
+        let last = self.door.upload(&value)?;
+        let object = self.create(Request::NewValue(last))?;
+        Ok(ValueProxy {
+            object,
+            value: PhantomData,
+        })
+    }
+
+    /// A new lock in the server, free. Python: `manager.Lock`.
+    ///
+    /// # Errors
+    /// [`ManagerError`].
+    pub fn lock(&self) -> Result<LockProxy, ManagerError> {
+        Ok(LockProxy(self.create(Request::NewLock)?))
+    }
+
+    fn create(&self, request: Request) -> Result<Object, ManagerError> {
+        match self.door.call(request)? {
+            Reply::Created(id) => Ok(Object {
+                door: Arc::clone(&self.door),
+                id,
+            }),
+            _ => Err(self.door.misunderstood()),
+        }
+    }
+
+    /// The server's pid.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+}
+
+/// Stands for a value in a [`Manager`].
+///
+/// It works in every process that the manager's owner has forked, wherever it came from: captured
+/// by the closure, or received over a [`Queue`](crate::Queue), a [`pipe`](crate::pipe()) or as a
+/// pool's task. A process that was not forked from the owner after the manager's start cannot
+/// reach the server, and receiving a proxy is a decoding error there.
+pub struct ValueProxy<T> {
+    object: Object,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T> ValueProxy<T> {
+    /// A copy of the value as it is now.
+    ///
+    /// # Errors
+    /// [`ManagerError`].
+    pub fn get(&self) -> Result<T, ManagerError>
+    where
+        T: DeserializeOwned,
+    {
+        let Object { door, id } = &self.object;
+        let mut request = Request::Get(*id);
+        let mut bytes = Vec::new();
+        loop {
+            let Reply::Value { part, more } = door.call(request)? else {
+                return Err(door.misunderstood());
+            };
+            bytes.extend(part);
+            if !more {
+                return decode(&bytes).map_err(ManagerError::Decode);
+            }
+            request = Request::More;
+        }
+    }
+
+    /// Puts a copy of `value` in its place. Another process may have done so since this one's
+    /// [`get`](ValueProxy::get): to change a value, hold a [`LockProxy`] around both.
+    ///
+    /// # Errors
+    /// [`ManagerError`].
+    pub fn set(&self, value: &T) -> Result<(), ManagerError>
+    where
+        T: Serialize,
+    {
+        let last = self.object.door.upload(value)?;
+        self.object.door.command(Request::Set(self.object.id, last))
+    }
+}
+
+/// Stands for a lock in a [`Manager`]. It can be sent to other processes as [`ValueProxy`] can.
+///
+/// The lock comes free when its holder dies, without a message to the next one: what it protects
+/// are values in the server, and each of those is set whole or not at all.
+#[derive(Serialize, Deserialize)]
+pub struct LockProxy(Object);
+
+impl LockProxy {
+    /// Takes the lock, waiting for as long as that takes; first come, first served.
+    ///
+    /// # Errors
+    /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`].
+    pub fn lock(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
+        self.0.door.command(Request::Acquire(self.0.id))?;
+        Ok(LockProxyGuard {
+            lock: &self.0,
+            not_send: PhantomData,
+        })
+    }
+}
+
+/// Holds a manager's lock; dropping it releases the lock.
+#[must_use = "the lock is released at once if its guard is not kept"]
+pub struct LockProxyGuard<'a> {
+    lock: &'a Object,
+    /// The server knows each thread by its connection.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Drop for LockProxyGuard<'_> {
+    fn drop(&mut self) {
+        // A server that is gone has no lock to release.
+        let _ = self.lock.door.command(Request::Release(self.lock.id));
+    }
+}
+
+impl<T> Clone for ValueProxy<T> {
+    fn clone(&self) -> Self {
+        ValueProxy {
+            object: self.object.clone(),
+            value: PhantomData,
+        }
+    }
+}
+
+impl Clone for LockProxy {
+    fn clone(&self) -> Self {
+        LockProxy(self.0.clone())
+    }
+}
+
+impl<T> Serialize for ValueProxy<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for ValueProxy<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Object::deserialize(deserializer)?;
+        Ok(ValueProxy {
+            object,
+            value: PhantomData,
+        })
+    }
+}
+
+/// What a proxy points to.
+#[derive(Clone)]
+struct Object {
+    door: Arc<Door>,
+    id: u32,
+}
+
+// A proxy travels as two numbers; the receiver has the way to the server from its parent.
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.door.number(), self.id).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (server, id) = <(u64, u32)>::deserialize(deserializer)?;
+        let door = Door::find(server).ok_or_else(|| {
+            D::Error::custom("a proxy of a manager that this process was not forked after")
+        })?;
+        Ok(Object { door, id })
+    }
+}

@@ -1,0 +1,146 @@
+//! A task that was submitted, as its submitter sees it.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::TaskError;
+use super::parent::{Deliver, Parent};
+use crate::deadline::Deadline;
+
+/// A task that was submitted with [`Pool::apply_async`]. Python: `AsyncResult`.
+///
+/// ```
+/// use common::{Pool, TaskError};
+///
+/// let pool = Pool::new(2, |divisor: i64| 100_i64.checked_div(divisor).ok_or("divided by zero"))?;
+/// let good = pool.apply_async(&5).callback(|result| println!("result: {result}"));
+/// let bad = pool.apply_async(&0).error_callback(|error| println!("error: {error}"));
+/// assert_eq!(good.get(), Ok(20));
+/// assert_eq!(bad.get(), Err(TaskError::Failed("divided by zero".into())));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct AsyncResult<'cb, R> {
+    parent: Rc<Parent<'cb, R>>,
+    state: Rc<RefCell<State<'cb, R>>>,
+}
+
+type Callback<'cb, T> = Box<dyn FnOnce(&T) + 'cb>;
+
+struct State<'cb, R> {
+    outcome: Option<Result<R, TaskError>>,
+    callback: Option<Callback<'cb, R>>,
+    error_callback: Option<Callback<'cb, TaskError>>,
+}
+
+impl<R> Default for State<'_, R> {
+    fn default() -> Self {
+        State {
+            outcome: None,
+            callback: None,
+            error_callback: None,
+        }
+    }
+}
+
+impl<'cb, R: 'cb> AsyncResult<'cb, R> {
+    /// With what takes its outcome.
+    pub(super) fn new(parent: Rc<Parent<'cb, R>>) -> (Self, Deliver<'cb, R>) {
+        let state = Rc::new(RefCell::new(State::default()));
+        let receiver = Rc::clone(&state);
+        let deliver = Box::new(move |_, outcome| settle(&receiver, outcome));
+        (AsyncResult { parent, state }, deliver)
+    }
+}
+
+impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
+    /// Calls `callback` with the result when it arrives, if it does. At once, if it has.
+    pub fn callback(self, callback: impl FnOnce(&R) + 'cb) -> Self {
+        self.state.borrow_mut().callback = Some(Box::new(callback));
+        self.catch_up()
+    }
+
+    /// Calls `callback` with the error when it arrives, if it does. At once, if it has.
+    pub fn error_callback(self, callback: impl FnOnce(&TaskError) + 'cb) -> Self {
+        self.state.borrow_mut().error_callback = Some(Box::new(callback));
+        self.catch_up()
+    }
+
+    /// Waits for the task's result.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub fn get(self) -> Result<R, TaskError> {
+        match self.get_until(Deadline::NEVER) {
+            Ok(outcome) => outcome,
+            // A wait without a limit ends with an outcome.
+            Err(_) => Err(TaskError::PoolFailed("no outcome".into())),
+        }
+    }
+
+    /// Waits for the task's outcome for at most `limit`.
+    ///
+    /// # Errors
+    /// Itself, while the task is not done.
+    pub fn get_timeout(self, limit: Duration) -> Result<Result<R, TaskError>, Self> {
+        self.get_until(Deadline::after(limit))
+    }
+
+    /// Whether the task is done, so that [`get`](AsyncResult::get) returns at once.
+    pub fn ready(&self) -> bool {
+        if self.state.borrow().outcome.is_none() {
+            self.parent.step(Deadline::after(Duration::ZERO));
+        }
+        self.state.borrow().outcome.is_some()
+    }
+
+    fn get_until(self, deadline: Deadline) -> Result<Result<R, TaskError>, Self> {
+        loop {
+            if let Some(outcome) = self.state.borrow_mut().outcome.take() {
+                return Ok(outcome);
+            }
+            self.parent.step(deadline);
+            if deadline.has_passed() && self.state.borrow().outcome.is_none() {
+                return Err(self);
+            }
+        }
+    }
+
+    /// For a callback that was given after the outcome had arrived.
+    fn catch_up(self) -> Self {
+        let outcome = self.state.borrow_mut().outcome.take();
+        if let Some(outcome) = outcome {
+            self.parent.note(settle(&self.state, outcome));
+        }
+        self
+    }
+}
+
+/// Calls the callback, then keeps the outcome.
+fn settle<R>(
+    state: &RefCell<State<'_, R>>,
+    outcome: Result<R, TaskError>,
+) -> Result<(), Box<dyn Any + Send>> {
+    let (callback, error_callback) = {
+        let mut state = state.borrow_mut();
+        match outcome {
+            Ok(_) => (state.callback.take(), None),
+            // Nobody waits: no time to call.
+            Err(TaskError::Terminated) => (None, None),
+            Err(_) => (None, state.error_callback.take()),
+        }
+    };
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        match (&outcome, callback, error_callback) {
+            (Ok(result), Some(callback), _) => callback(result),
+            (Err(error), _, Some(callback)) => callback(error),
+            _ => {}
+        }
+    }));
+    state.borrow_mut().outcome = Some(outcome);
+    called
+}

@@ -1,0 +1,87 @@
+//! What can go wrong with a pool and with its tasks.
+
+use std::io;
+use std::process::ExitStatus;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::SpawnError;
+
+/// Why a pool could not be made or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// A pool of no workers was asked for.
+    #[error("a pool needs at least one worker")]
+    NoWorkers,
+    /// The supervisor could not be started.
+    #[error("the pool cannot be started")]
+    Start(#[from] SpawnError),
+    /// The workers could not be started.
+    #[error("the pool cannot start its workers: {0}")]
+    Workers(String),
+    /// The supervisor ended before the tasks did, or could not be waited for.
+    #[error("the pool ended early: {0}")]
+    Ended(String),
+    /// The system refused.
+    #[error("the system cannot give memory to the pool")]
+    System(#[from] io::Error),
+}
+
+/// Why a task has no result. It says what went wrong in plain words, since the error itself
+/// happened in another process.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The task returned an error: its message, with its causes.
+    #[error("{0}")]
+    Failed(String),
+    /// The task panicked.
+    #[error("the task panicked at {location}: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// File, line and column.
+        location: String,
+    },
+    /// The argument or the result cannot be encoded.
+    #[error("{0} cannot be encoded: {1}")]
+    Encode(String, String),
+    /// The argument or the result cannot be decoded.
+    #[error("{0} cannot be decoded: {1}")]
+    Decode(String, String),
+    /// The argument or the result is too large.
+    #[error(
+        "{what} takes {size} bytes, too large for this pool of {capacity} bytes: make the pool \
+         with Pool::with_capacity"
+    )]
+    TooLarge {
+        /// Which of the two.
+        what: String,
+        /// Its size when encoded, in bytes.
+        size: usize,
+        /// The pool's capacity, in bytes.
+        capacity: usize,
+    },
+    /// The worker that had the task ended: by which signal or with which exit code.
+    #[error("worker process {pid} ended while it had the task: {status}")]
+    #[serde(skip)]
+    WorkerDied {
+        /// The worker's pid.
+        pid: u32,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The pool was closed before the task was submitted.
+    #[error("the pool is closed: submit tasks before close() and join()")]
+    #[serde(skip)]
+    Closed,
+    /// The pool was terminated or dropped before the task was done.
+    #[error("the pool was terminated before the task was done")]
+    #[serde(skip)]
+    Terminated,
+    /// The pool can run no more tasks.
+    #[error("the pool has failed: {0}")]
+    #[serde(skip)]
+    PoolFailed(String),
+}

@@ -1,0 +1,324 @@
+//! The parent's part: it hands out tasks and delivers their outcomes, while one of its calls waits.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::wire::{self, Batch, Notice, Shared};
+use super::{PoolError, TaskError};
+use crate::codec::decode;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::process::{Process, ProcessError};
+use crate::ring::RingError;
+
+/// How long a pool that is dropped waits for its supervisor to end the workers in good order.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often to offer waiting tasks to a full ring while no outcome arrives.
+const FEED_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Receives the outcomes of one submission, by their index in it. Its error is a callback's panic.
+pub(super) type Deliver<'cb, R> =
+    Box<dyn FnMut(usize, Result<R, TaskError>) -> Result<(), Box<dyn Any + Send>> + 'cb>;
+
+/// A pool, whatever the type of its arguments.
+pub(super) struct Parent<'cb, R> {
+    shared: Shared,
+    workers: usize,
+    supervisor: RefCell<Process>,
+    /// Submissions that wait for outcomes.
+    pending: RefCell<HashMap<u64, Pending<'cb, R>>>,
+    /// Tasks for which the ring had no room yet.
+    backlog: RefCell<VecDeque<Vec<u8>>>,
+    last_id: Cell<u64>,
+    closed: Cell<bool>,
+    /// Why no outcome will come any more.
+    over: RefCell<Option<TaskError>>,
+    /// The first panic of a callback.
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
+}
+
+struct Pending<'cb, R> {
+    delivered: usize,
+    count: usize,
+    deliver: Deliver<'cb, R>,
+}
+
+impl<'cb, R> Parent<'cb, R> {
+    pub fn capacity(&self) -> usize {
+        self.shared.tasks.capacity()
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    pub fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.take()
+    }
+
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.feed();
+    }
+
+    /// Ends the workers, whatever they do.
+    pub fn end(&self) {
+        let mut supervisor = self.supervisor.borrow_mut();
+        // Asked to, it ends its workers and reaps them; killed, it would leave that to init.
+        let ended = supervisor
+            .terminate()
+            .and_then(|()| supervisor.join_timeout(PATIENCE));
+        if !matches!(ended, Ok(Some(_))) {
+            let _ = supervisor.kill().and_then(|()| supervisor.join());
+        }
+        drop(supervisor);
+        self.closed.set(true);
+        self.fail_all(&TaskError::Terminated);
+    }
+
+    /// Hands a batch to the workers, or keeps it until there is room for it.
+    pub fn submit(&self, batch: Batch, mut deliver: Deliver<'cb, R>) {
+        let count = batch.count();
+        let refusal = if self.closed.get() {
+            Some(TaskError::Closed)
+        } else {
+            None
+        };
+        if let Some(error) = self.over.borrow().clone().or(refusal) {
+            return self.refuse(&mut deliver, 0..count, &error);
+        }
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        let message = batch.finish(id);
+        let capacity = self.shared.tasks.capacity();
+        if message.len() > capacity {
+            let what = "the argument".to_owned();
+            return self.refuse(
+                &mut deliver,
+                0..count,
+                &TaskError::TooLarge {
+                    what,
+                    size: message.len(),
+                    capacity,
+                },
+            );
+        }
+        self.pending.borrow_mut().insert(
+            id,
+            Pending {
+                delivered: 0,
+                count,
+                deliver,
+            },
+        );
+        self.backlog.borrow_mut().push_back(message);
+        self.feed();
+    }
+
+    /// Submits a batch, unless it is empty, that ends before the item at `end`.
+    pub fn submit_counted(
+        &self,
+        batch: Batch,
+        end: usize,
+        deliver_from: impl Fn(usize) -> Deliver<'cb, R>,
+    ) {
+        if batch.count() > 0 {
+            let start = end - batch.count();
+            self.submit(batch, deliver_from(start));
+        }
+    }
+
+    /// Gives the error to these tasks of a submission.
+    pub fn refuse(&self, deliver: &mut Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
+        for index in tasks {
+            self.note(deliver(index, Err(error.clone())));
+        }
+    }
+
+    /// Remembers the first panic of a callback.
+    pub fn note(&self, called: Result<(), Box<dyn Any + Send>>) {
+        if let Err(panic) = called {
+            let mut first = self.panic.borrow_mut();
+            if first.is_none() {
+                *first = Some(panic);
+            } else {
+                // Dropping somebody's payload may panic once more.
+                std::mem::forget(panic);
+            }
+        }
+    }
+
+    /// Moves tasks from the backlog to the ring, as far as there is room.
+    fn feed(&self) {
+        let mut backlog = self.backlog.borrow_mut();
+        while let Some(message) = backlog.front() {
+            match self
+                .shared
+                .tasks
+                .put(message, Deadline::after(Duration::ZERO))
+            {
+                Ok(()) => drop(backlog.pop_front()),
+                // Full. Any other error shows when the outcomes fail to come.
+                Err(_) => return,
+            }
+        }
+        if self.closed.get() {
+            self.shared.tasks.close();
+        }
+    }
+
+    /// Gives every pending task this error, and every later one.
+    fn fail_all(&self, error: &TaskError) {
+        self.over.borrow_mut().get_or_insert_with(|| error.clone());
+        self.backlog.borrow_mut().clear();
+        for (_, mut task) in self.pending.take() {
+            self.refuse(&mut task.deliver, task.delivered..task.count, error);
+        }
+    }
+
+    fn supervisor_status(&self) -> Result<Option<ExitStatus>, ProcessError> {
+        let mut supervisor = self.supervisor.borrow_mut();
+        if supervisor.is_alive()? {
+            return Ok(None);
+        }
+        supervisor.join().map(Some)
+    }
+}
+
+impl<R: DeserializeOwned> Parent<'_, R> {
+    /// Waits until all workers are started.
+    pub fn new(shared: Shared, workers: usize, supervisor: Process) -> Result<Self, PoolError> {
+        let parent = Parent {
+            shared,
+            workers,
+            supervisor: RefCell::new(supervisor),
+            pending: RefCell::default(),
+            backlog: RefCell::default(),
+            last_id: Cell::new(0),
+            closed: Cell::new(false),
+            over: RefCell::default(),
+            panic: RefCell::default(),
+        };
+        parent.wait_for_start()?;
+        Ok(parent)
+    }
+
+    /// Closes the pool and waits for the end of its tasks and its processes.
+    pub fn finish(&self) -> Result<(), PoolError> {
+        self.close();
+        while !self.pending.borrow().is_empty() {
+            self.step(Deadline::NEVER);
+        }
+        let status = self.supervisor.borrow_mut().join();
+        match (self.over.take(), status) {
+            (Some(error), _) => Err(PoolError::Ended(error.to_string())),
+            (None, Ok(status)) if status.success() => Ok(()),
+            (None, Ok(status)) => Err(PoolError::Ended(format!("its supervisor ended: {status}"))),
+            (None, Err(error)) => Err(PoolError::Ended(error.to_string())),
+        }
+    }
+
+    fn wait_for_start(&self) -> Result<(), PoolError> {
+        let mut message = Vec::new();
+        loop {
+            match self
+                .shared
+                .results
+                .get(&mut message, Deadline::after(LONGEST_SLEEP), &())
+            {
+                Ok(()) => {
+                    return match Notice::parse(&message) {
+                        Some(Notice::Broken(reason)) => Err(PoolError::Workers(reason)),
+                        _ => Ok(()),
+                    };
+                }
+                Err(RingError::TimedOut) => {}
+                Err(error) => return Err(PoolError::Workers(error.to_string())),
+            }
+            if let Ok(Some(status)) = self.supervisor_status() {
+                return Err(PoolError::Workers(format!(
+                    "its supervisor ended: {status}"
+                )));
+            }
+        }
+    }
+
+    /// Waits for something to arrive and delivers it, with all else that has.
+    pub fn step(&self, deadline: Deadline) {
+        self.feed();
+        let pause = if self.backlog.borrow().is_empty() {
+            LONGEST_SLEEP
+        } else {
+            FEED_INTERVAL
+        };
+        let mut message = Vec::new();
+        let mut arrived = self
+            .shared
+            .results
+            .get(&mut message, deadline.within(pause), &());
+        if arrived.is_err() {
+            // Before looking for more: it may have put its last notice just now.
+            if let Ok(Some(status)) = self.supervisor_status() {
+                arrived =
+                    self.shared
+                        .results
+                        .get(&mut message, Deadline::after(Duration::ZERO), &());
+                if arrived.is_err() {
+                    let reason = format!("its supervisor ended: {status}");
+                    return self.fail_all(&TaskError::PoolFailed(reason));
+                }
+            }
+        }
+        while arrived.is_ok() {
+            self.deliver(&message);
+            self.feed();
+            arrived = self
+                .shared
+                .results
+                .get(&mut message, Deadline::after(Duration::ZERO), &());
+        }
+    }
+
+    /// Gives the outcomes in a message to whoever submitted their tasks.
+    fn deliver(&self, message: &[u8]) {
+        match Notice::parse(message) {
+            Some(Notice::Started) => return,
+            Some(Notice::Broken(reason)) => return self.fail_all(&TaskError::PoolFailed(reason)),
+            Some(Notice::Died { task, pid, status }) => {
+                // Nothing is pending if it had sent the last outcome.
+                let lost = self.pending.borrow_mut().remove(&task);
+                if let Some(mut lost) = lost {
+                    let error = TaskError::WorkerDied {
+                        pid,
+                        status: ExitStatus::from_raw(status),
+                    };
+                    self.refuse(&mut lost.deliver, lost.delivered..lost.count, &error);
+                }
+                return;
+            }
+            None => {}
+        }
+        let (id, outcomes) = wire::parse(message);
+        // Taken out, as a callback may come here again. Only a submission of several tasks is put
+        // back, and that has no callbacks.
+        let Some(mut task) = self.pending.borrow_mut().remove(&id) else {
+            return;
+        };
+        for bytes in outcomes {
+            let outcome = decode::<Result<R, TaskError>>(bytes)
+                .unwrap_or_else(|error| Err(TaskError::Decode("the result".into(), error)));
+            let index = task.delivered;
+            task.delivered += 1;
+            self.note((task.deliver)(index, outcome));
+        }
+        if task.delivered < task.count {
+            self.pending.borrow_mut().insert(id, task);
+        }
+    }
+}
