@@ -12,7 +12,7 @@ use super::TaskError;
 use super::parent::{Deliver, Parent};
 use crate::deadline::Deadline;
 
-/// A task that was submitted with [`Pool::apply_async`]. Python: `AsyncResult`.
+/// A task that was submitted with [`Pool::apply_async`](super::Pool::apply_async). Python: `AsyncResult`.
 ///
 /// ```
 /// use common::{Pool, TaskError};
