@@ -1,6 +1,7 @@
 //! Which process, beyond doubt: a pid is given to another process sooner or later.
 
 use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A pid and, in the lower half, when that process started, in clock ticks since the boot.
@@ -24,26 +25,34 @@ impl Identity {
 
     /// The process with this pid, also one that has ended and is not reaped yet.
     pub fn of(pid: u32) -> Option<Self> {
-        status(pid).map(|(_, start)| Identity(u64::from(pid) << 32 | u64::from(start)))
+        status(pid)
+            .ok()
+            .map(|(_, start)| Identity(u64::from(pid) << 32 | u64::from(start)))
     }
 
     pub fn pid(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Whether that very process still runs.
+    /// Whether that very process still runs. If that cannot be told, it does.
     pub fn is_alive(self) -> bool {
-        status(self.pid())
-            .is_some_and(|(state, start)| start == self.0 as u32 && !matches!(state, 'Z' | 'X'))
+        match status(self.pid()) {
+            Ok((state, start)) => start == self.0 as u32 && !matches!(state, 'Z' | 'X'),
+            // It ended before the file was opened, or before it was read.
+            Err(error) => !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+        }
     }
 }
 
 /// State and start time, the fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). Field 2, the
 /// name, may itself contain spaces and parentheses.
-fn status(pid: u32) -> Option<(char, u32)> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let start: u64 = fields.nth(18)?.parse().ok()?;
-    Some((state, start as u32))
+fn status(pid: u32) -> io::Result<(char, u32)> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let parse = || {
+        let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let start: u64 = fields.nth(18)?.parse().ok()?;
+        Some((state, start as u32))
+    };
+    parse().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytemuck::Pod;
+use nix::unistd::{getpid, gettid};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::memory::SharedMemory;
@@ -19,8 +20,8 @@ use crate::memory::SharedMemory;
 /// Python: `multiprocessing.Lock`. System: a process-shared, robust, error-checking
 /// `pthread_mutex` in shared memory; nobody waits in the kernel unless another holds it.
 ///
-/// A lock belongs to the thread that took it. A thread that ends or a process that is killed
-/// while it holds the lock does not take it along: the next caller, and every one after it, gets
+/// A lock belongs to the thread that took it. A process that ends or is killed while it holds the
+/// lock does not take it along: the next caller, and every one after it, gets
 /// [`LockError::OwnerDied`] until one of them calls [`recover`](Lock::recover), since what the
 /// lock protects may be half changed.
 ///
@@ -96,6 +97,9 @@ pub enum LockError {
         "a process died while it held the lock: check what the lock protects, then call recover()"
     )]
     OwnerDied,
+    /// This thread holds 2000 locks; were it to die, the kernel would forget those beyond 2048.
+    #[error("this thread holds too many locks: drop some guards first")]
+    TooMany,
     /// The system refused.
     #[error("the system cannot lock")]
     System(#[source] io::Error),
@@ -105,7 +109,8 @@ pub enum LockError {
 ///
 /// It leads to the value that the lock protects. It cannot be sent to another thread, and
 /// [`Process::spawn`](crate::Process::spawn) refuses to fork while one exists: the child would
-/// hold a guard for a lock that its parent owns.
+/// hold a guard for a lock that its parent owns. A thread that ends with a guard forgotten
+/// (`mem::forget`) aborts its process.
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct Guard<'a, T: ?Sized = ()> {
     mutex: &'a RawMutex,
@@ -143,18 +148,43 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         self.mutex.release();
-        GUARDS.set(GUARDS.get() - 1);
+        count_guards(-1);
     }
 }
 
+/// The kernel looks after at most 2048 robust mutexes of a thread that dies.
+const MOST_GUARDS: usize = 2000;
+
+/// How many guards a thread holds.
+struct Guards(Cell<usize>);
+
 thread_local! {
-    /// How many guards this thread holds.
-    static GUARDS: Cell<usize> = const { Cell::new(0) };
+    static GUARDS: Guards = const { Guards(Cell::new(0)) };
+}
+
+impl Drop for Guards {
+    fn drop(&mut self) {
+        // With the main thread, the process ends.
+        if self.0.get() > 0 && gettid() != getpid() {
+            // The kernel now gives the locks to others, but a forgotten guard's reference may live
+            // on in another thread.
+            eprintln!(
+                "a thread has ended that holds {} lock(s): aborting",
+                self.0.get()
+            );
+            std::process::abort();
+        }
+    }
 }
 
 /// How many locks this thread holds: none of them may be carried across a fork.
 pub(crate) fn guards_held() -> usize {
-    GUARDS.get()
+    GUARDS.try_with(|guards| guards.0.get()).unwrap_or(0)
+}
+
+fn count_guards(change: isize) {
+    // A thread that is ending may drop guards it held in other thread-local variables.
+    let _ = GUARDS.try_with(|guards| guards.0.set(guards.0.get().saturating_add_signed(change)));
 }
 
 /// What to do about an owner that died.
@@ -199,6 +229,9 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let mutex = self.mutex();
+        if guards_held() >= MOST_GUARDS {
+            return Err(LockError::TooMany);
+        }
         mutex.acquire(deadline)?;
         match death {
             Death::Forgiven => mutex.abandoned.store(false, Relaxed),
@@ -208,7 +241,7 @@ impl<T: Pod> Locked<T> {
             }
             Death::Reported => {}
         }
-        GUARDS.set(GUARDS.get() + 1);
+        count_guards(1);
         Ok(Guard { mutex, data })
     }
 

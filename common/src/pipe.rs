@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::parent_id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -244,8 +245,9 @@ impl Users {
             PipeError::Receive(GetError::System(error))
         })?;
         // Nobody at first, or this process's parent: it is handing this end over, or would have,
-        // had it been faster.
+        // had it been faster. So may its parent's parent be, to it.
         let mut before = 0;
+        let patience = Deadline::after(LONGEST_SLEEP);
         loop {
             match self
                 .end(self.mine)
@@ -254,11 +256,12 @@ impl Users {
                 Ok(_) => return Ok(()),
                 Err(user) if user == me.0 => return Ok(()),
                 Err(user) if user != before && Identity(user).pid() == parent_id() => before = user,
-                Err(user) => {
+                Err(user) if patience.has_passed() => {
                     return Err(PipeError::InUse {
                         pid: Identity(user).pid(),
                     });
                 }
+                Err(_) => thread::yield_now(),
             }
         }
     }

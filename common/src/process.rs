@@ -51,7 +51,16 @@ pub struct Process {
     pid: Pid,
     /// Only the process that spawned it may wait for it.
     parent: Pid,
-    status: Option<ExitStatus>,
+    end: End,
+}
+
+/// What is known of a process's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Status(ExitStatus),
+    /// Somebody else has waited for it.
+    Lost,
 }
 
 /// Why a process could not be started.
@@ -83,6 +92,13 @@ pub enum ProcessError {
     /// It was joined, or found dead: its pid may belong to somebody else by now.
     #[error("process {name:?} has ended already")]
     Ended {
+        /// Its name.
+        name: String,
+    },
+    /// It has ended, but other code of this program has waited for it (`waitpid(-1)`, or
+    /// `SIGCHLD` set to be ignored since) and taken its status.
+    #[error("process {name:?} has ended, and something else has taken its exit status")]
+    StatusLost {
         /// Its name.
         name: String,
     },
@@ -129,7 +145,8 @@ impl Process {
     /// standard error; 101 when it panics. Text that the parent has printed so far appears once.
     ///
     /// `body` must be [`Send`] as for a thread, since it runs at the same time as the parent. It
-    /// may borrow: the child has a copy of all that was borrowed.
+    /// may borrow: the child has a copy of all that was borrowed. What it owns exists twice, and
+    /// is dropped twice, in the parent at once: move no writer with text in its buffer.
     ///
     /// # Errors
     /// [`SpawnError`]. Nothing was started then.
@@ -158,7 +175,7 @@ impl Process {
                     name,
                     pid: child,
                     parent,
-                    status: None,
+                    end: End::NotYet,
                 };
                 let _handed_over = HandedOver::to(child);
                 drop(body);
@@ -175,7 +192,7 @@ impl Process {
             name: "program".into(),
             pid,
             parent: getpid(),
-            status: None,
+            end: End::NotYet,
         }
     }
 
@@ -262,10 +279,10 @@ impl Process {
 
     fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         self.check_child()?;
-        match self.status {
+        match self.end {
             // Not reaped: the pid is still this child's, even if it has ended.
-            None => Ok(kill(self.pid, signal).map_err(io::Error::from)?),
-            Some(_) => Err(ProcessError::Ended {
+            End::NotYet => Ok(kill(self.pid, signal).map_err(io::Error::from)?),
+            _ => Err(ProcessError::Ended {
                 name: self.name.clone(),
             }),
         }
@@ -274,17 +291,30 @@ impl Process {
     /// The status, if it is known or, with `WNOHANG`, to be had without waiting.
     fn wait(&mut self, flags: libc::c_int) -> Result<Option<ExitStatus>, ProcessError> {
         self.check_child()?;
-        if self.status.is_some() {
-            return Ok(self.status);
-        }
         let mut raw = 0;
+        match self.end {
+            End::Status(status) => return Ok(Some(status)),
+            End::Lost => {
+                return Err(ProcessError::StatusLost {
+                    name: self.name.clone(),
+                });
+            }
+            End::NotYet => {}
+        }
         // The libc call, as nix's has an error instead of a status for a real-time signal.
         // SAFETY: writes one integer, to a valid place.
         match Errno::result(unsafe { libc::waitpid(self.pid.as_raw(), &raw mut raw, flags) }) {
             Ok(0) | Err(Errno::EINTR) => Ok(None),
             Ok(_) => {
-                self.status = Some(ExitStatus::from_raw(raw));
-                Ok(self.status)
+                let status = ExitStatus::from_raw(raw);
+                self.end = End::Status(status);
+                Ok(Some(status))
+            }
+            Err(Errno::ECHILD) => {
+                self.end = End::Lost;
+                Err(ProcessError::StatusLost {
+                    name: self.name.clone(),
+                })
             }
             Err(error) => Err(io::Error::from(error).into()),
         }
@@ -303,7 +333,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it is gone already, or that it is not this process's to end.
-        if self.status.is_none() && self.kill().is_ok() {
+        if self.end == End::NotYet && self.kill().is_ok() {
             let _ = self.join();
         }
     }
@@ -322,18 +352,19 @@ where
     if let Ok(name) = CString::new(name) {
         let _ = set_name(&name);
     }
-    let code = match catch_unwind(AssertUnwindSafe(|| body().error())) {
-        Ok(None) => 0,
-        Ok(Some(error)) => {
+    // All of it: an error's Display or Drop may panic as well as the body.
+    let outcome = catch_unwind(AssertUnwindSafe(|| match body().error() {
+        None => 0,
+        Some(error) => {
             complain(&format!("process {name:?} failed: {}", chain(&*error)));
             1
         }
-        Err(payload) => {
-            // The hook has printed it. Dropping a payload may panic once more.
-            mem::forget(payload);
-            101
-        }
-    };
+    }));
+    let code = outcome.unwrap_or_else(|payload| {
+        // The hook has printed it. Dropping a payload may panic once more.
+        mem::forget(payload);
+        101
+    });
     match io::stdout().flush() {
         Err(error) if code == 0 => {
             complain(&format!(

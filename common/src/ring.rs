@@ -143,7 +143,9 @@ impl Ring {
                 return Err(RingError::TimedOut);
             }
             head.head.0.wait(deadline, |taken| {
-                taken.is_closed() || self.room(head.tail.0.get(), taken) >= size
+                // `tail` too: whoever closes may be killed before it has closed `head`.
+                let tail = head.tail.0.get();
+                taken.is_closed() || tail.is_closed() || self.room(tail, taken) >= size
             });
         }
     }

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use std::thread;
 
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
@@ -13,6 +16,7 @@ use serde::Serialize;
 use super::ManagerError;
 use super::wire::{Hello, PART, Reply, Request};
 use crate::codec::encode;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 
 /// The managers that this process can reach: those started by itself or, before the fork, by
@@ -90,6 +94,10 @@ impl Door {
     }
 
     fn connect(&self) -> Result<Line, ManagerError> {
+        // An end of ipc-channel's that was put on a `Queue` is still waiting to be sent along.
+        if let Ok((scratch, _receiver)) = ipc::channel::<()>() {
+            let _ = catch_unwind(AssertUnwindSafe(|| scratch.send(())));
+        }
         let connect = || {
             let (requests, theirs) = ipc::channel()?;
             let (replies_to, replies) = ipc::channel()?;
@@ -112,7 +120,7 @@ impl Door {
         match self.call(request)? {
             Reply::Done => Ok(()),
             Reply::AlreadyHeld => Err(ManagerError::AlreadyHeld),
-            _ => Err(self.misunderstood()),
+            _ => Err(ManagerError::NoSuchObject),
         }
     }
 
@@ -127,6 +135,18 @@ impl Door {
         Ok(last)
     }
 
+    /// Whether the server ends, now that it has closed a connection: it may be about to.
+    fn has_ended(&self) -> bool {
+        let patience = Deadline::after(LONGEST_SLEEP);
+        while self.server.is_alive() {
+            if patience.has_passed() {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
+    }
+
     fn broken(&self, error: IpcError) -> ManagerError {
         match error {
             IpcError::SerializationError(error) => ManagerError::Decode(error.to_string()),
@@ -138,14 +158,11 @@ impl Door {
             {
                 ManagerError::System(error)
             }
-            IpcError::Io(_) | IpcError::Disconnected => ManagerError::Gone {
+            IpcError::Io(_) | IpcError::Disconnected if self.has_ended() => ManagerError::Gone {
                 pid: self.server.pid(),
             },
+            IpcError::Io(_) | IpcError::Disconnected => ManagerError::TooManyClients,
         }
-    }
-
-    pub fn misunderstood(&self) -> ManagerError {
-        ManagerError::System(io::Error::other("the manager has no such object"))
     }
 }
 

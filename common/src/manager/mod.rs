@@ -72,6 +72,14 @@ pub enum ManagerError {
     /// The value is not of the proxy's type.
     #[error("the value cannot be decoded: {0}")]
     Decode(String),
+    /// There is no such object in the server: the proxy was made for another kind.
+    #[error("the manager has no such value or lock: the proxy is for another one")]
+    NoSuchObject,
+    /// The server has no descriptors left for another client.
+    #[error(
+        "the manager's server has no file descriptors left for another client: see `ulimit -n`"
+    )]
+    TooManyClients,
     /// The server could not be started.
     #[error("the manager's server process cannot be started")]
     Start(#[from] SpawnError),
@@ -123,7 +131,7 @@ impl Manager {
                 door: Arc::clone(&self.door),
                 id,
             }),
-            _ => Err(self.door.misunderstood()),
+            _ => Err(ManagerError::NoSuchObject),
         }
     }
 
@@ -158,7 +166,7 @@ impl<T> ValueProxy<T> {
         let mut bytes = Vec::new();
         loop {
             let Reply::Value { part, more } = door.call(request)? else {
-                return Err(door.misunderstood());
+                return Err(ManagerError::NoSuchObject);
             };
             bytes.extend(part);
             if !more {

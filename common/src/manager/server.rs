@@ -2,9 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
-use ipc_channel::ipc::{IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender};
+use ipc_channel::ipc::{IpcMessage, IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::wire::{Hello, PART, Reply, Request};
 
@@ -12,6 +16,8 @@ use super::wire::{Hello, PART, Reply, Request};
 /// Every request gets one reply, and nobody sends a second request before that, so a reply always
 /// finds room, also when its receiver was stopped.
 pub(super) fn serve(visitors: IpcReceiver<Hello>) -> io::Result<()> {
+    // What `open` catches is no news for the terminal.
+    panic::set_hook(Box::new(|_| ()));
     // Two descriptors a client; the usual soft limit is 1024.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -26,20 +32,29 @@ pub(super) fn serve(visitors: IpcReceiver<Hello>) -> io::Result<()> {
         for event in receivers.select()? {
             match event {
                 IpcSelectionResult::MessageReceived(from, message) if from == door => {
-                    // Whoever it was may be dead already.
-                    if let Ok(Hello { requests, replies }) = message.to() {
-                        let client = receivers.add(requests)?;
+                    // Whoever it was may be dead already, or there was no descriptor for it.
+                    if let Some(Hello { requests, replies }) = open(message)
+                        && let Ok(client) = receivers.add(requests)
+                    {
                         server.clients.insert(client, Client::new(replies));
                     }
                 }
-                IpcSelectionResult::MessageReceived(client, message) => match message.to() {
-                    Ok(request) => server.answer(client, request),
-                    Err(_) => server.reply(client, Reply::Misunderstood),
+                IpcSelectionResult::MessageReceived(client, message) => match open(message) {
+                    Some(request) => server.answer(client, request),
+                    None => server.reply(client, Reply::Misunderstood),
                 },
                 IpcSelectionResult::ChannelClosed(client) => server.forget(client),
             }
         }
     }
+}
+
+/// What a message says. ipc-channel panics at one whose descriptors did not all arrive, as happens
+/// when this process has no more of them.
+fn open<T: DeserializeOwned + Serialize>(message: IpcMessage) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(|| message.to().ok()))
+        .ok()
+        .flatten()
 }
 
 struct Server {
@@ -146,7 +161,10 @@ impl Server {
                 next.inspect(|&next| self.reply(next, Reply::Done));
                 return;
             }
-            _ => Reply::Misunderstood,
+            _ => {
+                client.inbox.clear();
+                Reply::Misunderstood
+            }
         };
         self.reply(from, reply);
     }

@@ -31,28 +31,60 @@ pub struct AsyncResult<'cb, R> {
 
 type Callback<'cb, T> = Box<dyn FnOnce(&T) + 'cb>;
 
-struct State<'cb, R> {
+/// A task's outcome, once it has arrived, and who is to be called with it.
+pub(super) struct State<'cb, R> {
     outcome: Option<Result<R, TaskError>>,
     callback: Option<Callback<'cb, R>>,
     error_callback: Option<Callback<'cb, TaskError>>,
+    /// A callback has the outcome at this moment.
+    called: bool,
 }
 
-impl<R> Default for State<'_, R> {
-    fn default() -> Self {
-        State {
-            outcome: None,
-            callback: None,
-            error_callback: None,
-        }
+impl<R> State<'_, R> {
+    /// Calls whom the outcome concerns, at most once. Its error is the callback's panic.
+    pub fn call_back(state: &RefCell<Self>) -> Result<(), Box<dyn Any + Send>> {
+        let (outcome, callback, error_callback) = {
+            let mut state = state.borrow_mut();
+            let Some(outcome) = state.outcome.take() else {
+                return Ok(()); // taken, after its callback was called
+            };
+            state.called = true;
+            let (callback, error_callback) = match outcome {
+                Ok(_) => (state.callback.take(), None),
+                // Nobody waits: no time to call.
+                Err(TaskError::Terminated) => (None, None),
+                Err(_) => (None, state.error_callback.take()),
+            };
+            (outcome, callback, error_callback)
+        };
+        // Without a borrow of the state: a callback may do anything.
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            match (&outcome, callback, error_callback) {
+                (Ok(result), Some(callback), _) => callback(result),
+                (Err(error), _, Some(callback)) => callback(error),
+                _ => {}
+            }
+        }));
+        let mut state = state.borrow_mut();
+        (state.outcome, state.called) = (Some(outcome), false);
+        called
     }
 }
 
 impl<'cb, R: 'cb> AsyncResult<'cb, R> {
     /// With what takes its outcome.
     pub(super) fn new(parent: Rc<Parent<'cb, R>>) -> (Self, Deliver<'cb, R>) {
-        let state = Rc::new(RefCell::new(State::default()));
+        let state = Rc::new(RefCell::new(State {
+            outcome: None,
+            callback: None,
+            error_callback: None,
+            called: false,
+        }));
         let receiver = Rc::clone(&state);
-        let deliver = Box::new(move |_, outcome| settle(&receiver, outcome));
+        let deliver = Box::new(move |parent: &Parent<'cb, R>, _, outcome| {
+            receiver.borrow_mut().outcome = Some(outcome);
+            parent.call_back(Rc::clone(&receiver));
+        });
         (AsyncResult { parent, state }, deliver)
     }
 }
@@ -60,13 +92,17 @@ impl<'cb, R: 'cb> AsyncResult<'cb, R> {
 impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// Calls `callback` with the result when it arrives, if it does. At once, if it has.
     pub fn callback(self, callback: impl FnOnce(&R) + 'cb) -> Self {
-        self.state.borrow_mut().callback = Some(Box::new(callback));
+        let _before = self.state.borrow_mut().callback.replace(Box::new(callback));
         self.catch_up()
     }
 
     /// Calls `callback` with the error when it arrives, if it does. At once, if it has.
     pub fn error_callback(self, callback: impl FnOnce(&TaskError) + 'cb) -> Self {
-        self.state.borrow_mut().error_callback = Some(Box::new(callback));
+        let _before = self
+            .state
+            .borrow_mut()
+            .error_callback
+            .replace(Box::new(callback));
         self.catch_up()
     }
 
@@ -100,8 +136,16 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
 
     fn get_until(self, deadline: Deadline) -> Result<Result<R, TaskError>, Self> {
         loop {
-            if let Some(outcome) = self.state.borrow_mut().outcome.take() {
-                return Ok(outcome);
+            if self.state.borrow().outcome.is_some() {
+                // Its callback comes first, if it was put off.
+                self.parent.note(State::call_back(&self.state));
+                if let Some(outcome) = self.state.borrow_mut().outcome.take() {
+                    return Ok(outcome);
+                }
+            }
+            if self.state.borrow().called {
+                let reason = "a callback waits for the very task that it was called for";
+                return Ok(Err(TaskError::PoolFailed(reason.into())));
             }
             self.parent.step(deadline);
             if deadline.has_passed() && self.state.borrow().outcome.is_none() {
@@ -112,35 +156,9 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
 
     /// For a callback that was given after the outcome had arrived.
     fn catch_up(self) -> Self {
-        let outcome = self.state.borrow_mut().outcome.take();
-        if let Some(outcome) = outcome {
-            self.parent.note(settle(&self.state, outcome));
+        if self.state.borrow().outcome.is_some() {
+            self.parent.call_back(Rc::clone(&self.state));
         }
         self
     }
-}
-
-/// Calls the callback, then keeps the outcome.
-fn settle<R>(
-    state: &RefCell<State<'_, R>>,
-    outcome: Result<R, TaskError>,
-) -> Result<(), Box<dyn Any + Send>> {
-    let (callback, error_callback) = {
-        let mut state = state.borrow_mut();
-        match outcome {
-            Ok(_) => (state.callback.take(), None),
-            // Nobody waits: no time to call.
-            Err(TaskError::Terminated) => (None, None),
-            Err(_) => (None, state.error_callback.take()),
-        }
-    };
-    let called = catch_unwind(AssertUnwindSafe(|| {
-        match (&outcome, callback, error_callback) {
-            (Ok(result), Some(callback), _) => callback(result),
-            (Err(error), _, Some(callback)) => callback(error),
-            _ => {}
-        }
-    }));
-    state.borrow_mut().outcome = Some(outcome);
-    called
 }

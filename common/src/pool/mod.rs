@@ -163,26 +163,30 @@ where
         );
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
             let (results, missing) = (Rc::clone(&results), Rc::clone(&missing));
-            Box::new(move |index, outcome| {
+            Box::new(move |_, index, outcome| {
                 results.borrow_mut()[start + index] = Some(outcome);
                 missing.set(missing.get() - 1);
-                Ok(())
             })
         };
 
         let mut batch = Batch::new();
         for (index, item) in items.iter().enumerate() {
-            if batch.count() == chunk || batch.len() > largest {
-                let full = std::mem::replace(&mut batch, Batch::new());
-                self.parent.submit_counted(full, index, deliver_from);
+            let (item, before) = (std::borrow::Borrow::<A>::borrow(item), batch.len());
+            let mut pushed = batch.push(item);
+            if pushed.is_ok() && batch.len() > largest && batch.count() > 1 {
+                batch.undo(before); // it goes with the next chunk
+                pushed = self
+                    .submit_chunk(&mut batch, index, deliver_from)
+                    .push(item);
             }
-            if let Err(error) = batch.push::<A>(std::borrow::Borrow::borrow(item)) {
-                let before = std::mem::replace(&mut batch, Batch::new());
-                self.parent.submit_counted(before, index, deliver_from);
+            if let Err(error) = pushed {
+                self.submit_chunk(&mut batch, index, deliver_from);
                 self.parent.refuse(&mut deliver_from(index), 0..1, &error);
+            } else if batch.count() == chunk {
+                self.submit_chunk(&mut batch, index + 1, deliver_from);
             }
         }
-        self.parent.submit_counted(batch, items.len(), deliver_from);
+        self.submit_chunk(&mut batch, items.len(), deliver_from);
 
         while missing.get() > 0 {
             self.parent.step(Deadline::NEVER);
@@ -208,10 +212,8 @@ where
                 && let Some(item) = items.next()
             {
                 let receiver = Rc::clone(&arrived);
-                let deliver: Deliver<'cb, R> = Box::new(move |_, outcome| {
-                    receiver.borrow_mut().push_back(outcome);
-                    Ok(())
-                });
+                let deliver: Deliver<'cb, R> =
+                    Box::new(move |_, _, outcome| receiver.borrow_mut().push_back(outcome));
                 self.submit_one(std::borrow::Borrow::borrow(&item), deliver);
                 under_way += 1;
             }
@@ -221,6 +223,21 @@ where
             under_way = under_way.saturating_sub(1);
             arrived.borrow_mut().pop_front()
         })
+    }
+
+    /// Submits a batch, unless it is empty, that ends before the item at `end`, and begins another.
+    fn submit_chunk<'a>(
+        &self,
+        batch: &'a mut Batch,
+        end: usize,
+        deliver_from: impl Fn(usize) -> Deliver<'cb, R>,
+    ) -> &'a mut Batch {
+        let full = std::mem::replace(batch, Batch::new());
+        if full.count() > 0 {
+            let start = end - full.count();
+            self.parent.submit(full, deliver_from(start));
+        }
+        batch
     }
 
     fn submit_one(&self, argument: &A, mut deliver: Deliver<'cb, R>) {

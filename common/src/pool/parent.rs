@@ -6,30 +6,35 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::async_result::State;
 use super::wire::{self, Batch, Notice, Shared};
 use super::{PoolError, TaskError};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
-use crate::process::{Process, ProcessError};
+use crate::process::Process;
 use crate::ring::RingError;
 
 /// How long a pool that is dropped waits for its supervisor to end the workers in good order.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So many messages are delivered before looking at the time again.
+const MESSAGES_A_STEP: usize = 64;
 /// How often to offer waiting tasks to a full ring while no outcome arrives.
 const FEED_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Receives the outcomes of one submission, by their index in it. Its error is a callback's panic.
+/// Receives the outcomes of one submission, by their index in it.
 pub(super) type Deliver<'cb, R> =
-    Box<dyn FnMut(usize, Result<R, TaskError>) -> Result<(), Box<dyn Any + Send>> + 'cb>;
+    Box<dyn FnMut(&Parent<'cb, R>, usize, Result<R, TaskError>) + 'cb>;
 
 /// A pool, whatever the type of its arguments.
 pub(super) struct Parent<'cb, R> {
     shared: Shared,
     workers: usize,
+    pid: u32,
     supervisor: RefCell<Process>,
     /// Submissions that wait for outcomes.
     pending: RefCell<HashMap<u64, Pending<'cb, R>>>,
@@ -39,6 +44,10 @@ pub(super) struct Parent<'cb, R> {
     closed: Cell<bool>,
     /// Why no outcome will come any more.
     over: RefCell<Option<TaskError>>,
+    /// Whether a callback runs, which may come here again.
+    calling: Cell<bool>,
+    /// Tasks whose outcomes have arrived meanwhile.
+    to_call: RefCell<VecDeque<Rc<RefCell<State<'cb, R>>>>>,
     /// The first panic of a callback.
     panic: RefCell<Option<Box<dyn Any + Send>>>,
 }
@@ -85,7 +94,11 @@ impl<'cb, R> Parent<'cb, R> {
     /// Hands a batch to the workers, or keeps it until there is room for it.
     pub fn submit(&self, batch: Batch, mut deliver: Deliver<'cb, R>) {
         let count = batch.count();
-        let refusal = if self.closed.get() {
+        let refusal = if self.is_a_copy() {
+            Some(TaskError::PoolFailed(
+                "it belongs to another process, whose copy this is".into(),
+            ))
+        } else if self.closed.get() {
             Some(TaskError::Closed)
         } else {
             None
@@ -121,24 +134,28 @@ impl<'cb, R> Parent<'cb, R> {
         self.feed();
     }
 
-    /// Submits a batch, unless it is empty, that ends before the item at `end`.
-    pub fn submit_counted(
-        &self,
-        batch: Batch,
-        end: usize,
-        deliver_from: impl Fn(usize) -> Deliver<'cb, R>,
-    ) {
-        if batch.count() > 0 {
-            let start = end - batch.count();
-            self.submit(batch, deliver_from(start));
-        }
-    }
-
     /// Gives the error to these tasks of a submission.
     pub fn refuse(&self, deliver: &mut Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
         for index in tasks {
-            self.note(deliver(index, Err(error.clone())));
+            deliver(self, index, Err(error.clone()));
         }
+    }
+
+    /// Calls back for a task whose outcome has arrived. From within another callback this only
+    /// makes a note, or callbacks that wait for tasks would pile up on the stack.
+    pub fn call_back(&self, state: Rc<RefCell<State<'cb, R>>>) {
+        self.to_call.borrow_mut().push_back(state);
+        if self.calling.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.to_call.borrow_mut().pop_front();
+            match next {
+                Some(state) => self.note(State::call_back(&state)),
+                None => break,
+            }
+        }
+        self.calling.set(false);
     }
 
     /// Remembers the first panic of a callback.
@@ -182,12 +199,21 @@ impl<'cb, R> Parent<'cb, R> {
         }
     }
 
-    fn supervisor_status(&self) -> Result<Option<ExitStatus>, ProcessError> {
+    /// How the supervisor has ended, if it has.
+    fn supervisor_end(&self) -> Option<String> {
         let mut supervisor = self.supervisor.borrow_mut();
-        if supervisor.is_alive()? {
-            return Ok(None);
+        if let Ok(true) = supervisor.is_alive() {
+            return None;
         }
-        supervisor.join().map(Some)
+        Some(match supervisor.join() {
+            Ok(status) => format!("its supervisor ended: {status}"),
+            Err(error) => format!("its supervisor ended: {error}"),
+        })
+    }
+
+    /// Whether this process is a fork of the one that has the pool.
+    fn is_a_copy(&self) -> bool {
+        std::process::id() != self.pid
     }
 }
 
@@ -197,12 +223,15 @@ impl<R: DeserializeOwned> Parent<'_, R> {
         let parent = Parent {
             shared,
             workers,
+            pid: std::process::id(),
             supervisor: RefCell::new(supervisor),
             pending: RefCell::default(),
             backlog: RefCell::default(),
             last_id: Cell::new(0),
             closed: Cell::new(false),
             over: RefCell::default(),
+            calling: Cell::new(false),
+            to_call: RefCell::default(),
             panic: RefCell::default(),
         };
         parent.wait_for_start()?;
@@ -241,16 +270,17 @@ impl<R: DeserializeOwned> Parent<'_, R> {
                 Err(RingError::TimedOut) => {}
                 Err(error) => return Err(PoolError::Workers(error.to_string())),
             }
-            if let Ok(Some(status)) = self.supervisor_status() {
-                return Err(PoolError::Workers(format!(
-                    "its supervisor ended: {status}"
-                )));
+            if let Some(reason) = self.supervisor_end() {
+                return Err(PoolError::Workers(reason));
             }
         }
     }
 
-    /// Waits for something to arrive and delivers it, with all else that has.
+    /// Waits for something to arrive and delivers it, with what else has.
     pub fn step(&self, deadline: Deadline) {
+        if self.is_a_copy() {
+            return self.fail_all(&TaskError::Terminated);
+        }
         self.feed();
         let pause = if self.backlog.borrow().is_empty() {
             LONGEST_SLEEP
@@ -264,25 +294,30 @@ impl<R: DeserializeOwned> Parent<'_, R> {
             .get(&mut message, deadline.within(pause), &());
         if arrived.is_err() {
             // Before looking for more: it may have put its last notice just now.
-            if let Ok(Some(status)) = self.supervisor_status() {
-                arrived =
-                    self.shared
-                        .results
-                        .get(&mut message, Deadline::after(Duration::ZERO), &());
+            if let Some(reason) = self.supervisor_end() {
+                arrived = self.try_get(&mut message);
                 if arrived.is_err() {
-                    let reason = format!("its supervisor ended: {status}");
                     return self.fail_all(&TaskError::PoolFailed(reason));
                 }
             }
         }
-        while arrived.is_ok() {
+        for _ in 0..MESSAGES_A_STEP {
+            if arrived.is_err() {
+                return;
+            }
             self.deliver(&message);
             self.feed();
-            arrived = self
-                .shared
-                .results
-                .get(&mut message, Deadline::after(Duration::ZERO), &());
+            arrived = self.try_get(&mut message);
         }
+        if arrived.is_ok() {
+            self.deliver(&message);
+        }
+    }
+
+    fn try_get(&self, message: &mut Vec<u8>) -> Result<(), RingError> {
+        self.shared
+            .results
+            .get(message, Deadline::after(Duration::ZERO), &())
     }
 
     /// Gives the outcomes in a message to whoever submitted their tasks.
@@ -315,7 +350,7 @@ impl<R: DeserializeOwned> Parent<'_, R> {
                 .unwrap_or_else(|error| Err(TaskError::Decode("the result".into(), error)));
             let index = task.delivered;
             task.delivered += 1;
-            self.note((task.deliver)(index, outcome));
+            (task.deliver)(self, index, outcome);
         }
         if task.delivered < task.count {
             self.pending.borrow_mut().insert(id, task);

@@ -17,7 +17,8 @@ use crate::process::{Outcome, Process, SpawnError, chain};
 
 /// How soon to try again what did not work, in milliseconds.
 const RETRY: u8 = 50;
-/// After this many workers in a row that died before they could take a task, the next would too.
+/// After this many workers in each place that died before they could take a task, one after the
+/// other, the next would too.
 const FALSE_STARTS: usize = 5;
 
 /// Keeps the workers running until the pool is closed and done, or this process is asked to end.
@@ -103,6 +104,8 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
                 self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
                 match claim.in_hand[index].swap(IDLE, SeqCst) {
                     IDLE => self.false_starts = 0,
+                    // Somebody kills them, which says nothing of the next one.
+                    STARTING if status.signal() == Some(libc::SIGKILL) => {}
                     STARTING => self.false_starts += 1,
                     task => {
                         self.false_starts = 0;
@@ -115,7 +118,7 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
                 }
             }
         }
-        if self.false_starts >= FALSE_STARTS {
+        if self.false_starts >= FALSE_STARTS * self.workers.len() {
             self.give_up("they die before they can take a task")?;
             return Ok(true);
         }
@@ -202,7 +205,11 @@ mod tests {
         assert!(
             matches!(Notice::parse(&message), Some(Notice::Broken(reason)) if reason.contains("before they can take a task"))
         );
-        assert!(started.get() < 10, "{} starts", started.get());
+        assert!(
+            started.get() <= 2 * FALSE_STARTS + 2,
+            "{} starts",
+            started.get()
+        );
         Ok(())
     }
 }

@@ -95,6 +95,12 @@ impl Batch {
         }
     }
 
+    /// Takes back the last push, which began at this length.
+    pub fn undo(&mut self, len: usize) {
+        self.bytes.truncate(len);
+        self.count -= 1;
+    }
+
     pub fn count(&self) -> usize {
         self.count
     }

@@ -46,7 +46,7 @@ where
         outcomes.begin(id);
         for argument in arguments {
             outcome.clear();
-            encode_outcome(perform(task, argument), &mut outcome);
+            perform(task, argument, &mut outcome);
             outcomes.push(&mut outcome)?;
         }
         outcomes.flush()?;
@@ -55,32 +55,34 @@ where
     }
 }
 
-fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8]) -> Result<R, TaskError>
+/// Runs a task and writes down its outcome, also if the task, or a `Serialize` or `Drop` of the
+/// user's, panics.
+fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8], bytes: &mut Vec<u8>)
 where
     A: DeserializeOwned,
+    R: Serialize,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    IN_TASK.set(true);
-    let done = decode(argument)
-        .map_err(|error| TaskError::Decode("the argument".into(), error))
-        .and_then(|argument| {
-            catch_unwind(AssertUnwindSafe(|| {
+    IN_TASK.set(std::process::id());
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = match decode(argument) {
+            Ok(argument) => {
                 task(argument).map_err(|error| TaskError::Failed(chain(&*error.into())))
-            }))
-            .unwrap_or_else(|payload| {
-                let message = panic_message(payload);
-                Err(TaskError::Panicked {
-                    message,
-                    location: PANIC_AT.take(),
-                })
-            })
-        });
-    IN_TASK.set(false);
-    done
+            }
+            Err(error) => Err(TaskError::Decode("the argument".into(), error)),
+        };
+        encode_outcome(&outcome, bytes);
+    }));
+    if let Err(payload) = done {
+        let (message, location) = (panic_message(payload), PANIC_AT.take());
+        bytes.clear();
+        encode_outcome::<()>(&Err(TaskError::Panicked { message, location }), bytes);
+    }
+    IN_TASK.set(0);
 }
 
-fn encode_outcome<R: Serialize>(outcome: Result<R, TaskError>, bytes: &mut Vec<u8>) {
-    if let Err(error) = encode(&outcome, bytes) {
+fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<u8>) {
+    if let Err(error) = encode(outcome, bytes) {
         let error = TaskError::Encode("the result".into(), error.to_string());
         // Strings always can be encoded.
         let _ = encode(&Err::<(), _>(error), bytes);
@@ -108,7 +110,7 @@ impl Outcomes<'_> {
             let (what, size) = ("the result".to_owned(), outcome.len());
             outcome.clear();
             encode_outcome::<()>(
-                Err(TaskError::TooLarge {
+                &Err(TaskError::TooLarge {
                     what,
                     size,
                     capacity,
@@ -134,7 +136,8 @@ impl Outcomes<'_> {
 }
 
 thread_local! {
-    static IN_TASK: Cell<bool> = const { Cell::new(false) };
+    /// The process that runs a task: a child that a task forks has a copy of this, too.
+    static IN_TASK: Cell<u32> = const { Cell::new(0) };
     static PANIC_AT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -142,7 +145,7 @@ thread_local! {
 fn catch_panics() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if IN_TASK.get() {
+        if IN_TASK.get() == std::process::id() {
             PANIC_AT.set(
                 panic
                     .location()

@@ -188,7 +188,7 @@ fn a_proxy_of_another_type_is_an_error() {
     queue.put(&lock).unwrap();
     let misread = postcard::to_stdvec(&lock).unwrap();
     let value: ValueProxy<i32> = postcard::from_bytes(&misread).unwrap();
-    assert!(matches!(value.get(), Err(ManagerError::System(_))));
+    assert!(matches!(value.get(), Err(ManagerError::NoSuchObject)));
     let number = manager.value(300).unwrap();
     let text: ValueProxy<String> =
         postcard::from_bytes(&postcard::to_stdvec(&number).unwrap()).unwrap();
