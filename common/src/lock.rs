@@ -109,8 +109,8 @@ pub enum LockError {
 ///
 /// It leads to the value that the lock protects. It cannot be sent to another thread, and
 /// [`Process::spawn`](crate::Process::spawn) refuses to fork while one exists: the child would
-/// hold a guard for a lock that its parent owns. A thread that ends with a guard forgotten
-/// (`mem::forget`) aborts its process.
+/// hold a guard for a lock that its parent owns. A thread other than the first that ends with a
+/// guard forgotten (`mem::forget`), or calls `exit` while it holds one, aborts its process.
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct Guard<'a, T: ?Sized = ()> {
     mutex: &'a RawMutex,

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use common::{Lock, LockError, Process, SpawnError, Value};
 
-use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep};
+use crate::harness::{child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep};
 
 trials![
     one_process_at_a_time,
@@ -15,6 +15,9 @@ trials![
     a_waiter_learns_of_the_death,
     recovering_without_a_death_is_locking,
     a_forgotten_guard_does_no_harm,
+    a_thread_that_ends_with_a_guard_forgotten_aborts,
+    a_lock_dropped_while_a_thread_holds_it_stays_mapped,
+    too_many_locks_are_refused,
 ];
 
 fn one_process_at_a_time() {
@@ -143,4 +146,51 @@ fn a_forgotten_guard_does_no_harm() {
             Err(SpawnError::LocksHeld(100))
         ));
     }));
+}
+
+fn a_thread_that_ends_with_a_guard_forgotten_aborts() {
+    // Its reference could still be used by another thread, and the kernel frees the lock.
+    let (_, printed, code) = output_of(|| {
+        let lock = Lock::new().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::mem::forget(lock.lock().unwrap()));
+        });
+    });
+    assert_eq!(
+        (printed.as_str(), code),
+        ("a thread has ended that holds 1 lock(s): aborting\n", None)
+    );
+}
+
+fn a_lock_dropped_while_a_thread_holds_it_stays_mapped() {
+    finish(child("on its own", || {
+        let (lock, other) = (Lock::new().unwrap(), Lock::new().unwrap());
+        let lock = std::sync::Mutex::new(Some(lock));
+        let (held, dropped) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::mem::forget(lock.lock().unwrap().as_ref().unwrap().lock().unwrap());
+                held.wait();
+                dropped.wait();
+                // Walks this thread's list of held mutexes, on which the forgotten one is.
+                drop(other.lock().unwrap());
+                // SAFETY: ends the process, before this thread's end would abort it.
+                unsafe { libc::_exit(0) };
+            });
+            held.wait();
+            drop(lock.lock().unwrap().take());
+            dropped.wait();
+        });
+    }));
+}
+
+fn too_many_locks_are_refused() {
+    let locks: Vec<Lock> = (0..2_001).map(|_| Lock::new().unwrap()).collect();
+    let mut guards: Vec<_> = locks[..2_000]
+        .iter()
+        .map(|lock| lock.lock().unwrap())
+        .collect();
+    assert!(matches!(locks[2_000].lock(), Err(LockError::TooMany)));
+    guards.pop();
+    drop(locks[2_000].lock().unwrap());
 }

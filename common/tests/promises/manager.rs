@@ -22,6 +22,11 @@ trials![
     a_dropped_manager_is_gone,
     the_server_ends_with_its_owner,
     a_client_that_dies_costs_the_server_nothing,
+    two_managers_are_two,
+    the_lock_is_for_the_first_who_came,
+    a_value_of_the_wrong_proxy_spoils_no_other,
+    a_server_without_descriptors_refuses_a_client_and_serves_the_others,
+    an_end_of_ipc_channel_left_over_does_no_harm,
 ];
 
 fn a_value_is_the_same_for_all() {
@@ -272,4 +277,87 @@ fn a_client_that_dies_costs_the_server_nothing() {
     assert_eq!(value.get().unwrap().len(), 500_000);
     eventually("their connections are closed", || open() == theirs);
     assert_eq!(descriptors(), ours);
+}
+
+fn two_managers_are_two() {
+    let (first, second) = (Manager::start().unwrap(), Manager::start().unwrap());
+    let queue = Queue::new().unwrap();
+    queue.put(&first.value(1).unwrap()).unwrap();
+    queue.put(&second.value(2).unwrap()).unwrap();
+    let values: [ValueProxy<i32>; 2] = std::array::from_fn(|_| queue.get().unwrap());
+    assert_eq!(values.map(|value| value.get().unwrap()), [1, 2]);
+}
+
+fn the_lock_is_for_the_first_who_came() {
+    let manager = Manager::start().unwrap();
+    let lock = manager.lock().unwrap();
+    let holder = holder(&lock);
+    let turns = Queue::new().unwrap();
+    let wait = |number: u8| {
+        let _guard = lock.lock().unwrap();
+        turns.put(&number).unwrap();
+    };
+    let waiters = [1, 2, 3].map(|number| {
+        let waiter = child("waiter", || wait(number));
+        until_asleep(waiter.pid());
+        waiter
+    });
+    kill(holder);
+    waiters.into_iter().for_each(finish);
+    assert_eq!([(); 3].map(|()| turns.get().unwrap()), [1, 2, 3]);
+}
+
+fn a_value_of_the_wrong_proxy_spoils_no_other() {
+    let manager = Manager::start().unwrap();
+    let lock = postcard::to_stdvec(&manager.lock().unwrap()).unwrap();
+    let wrong: ValueProxy<Vec<u8>> = postcard::from_bytes(&lock).unwrap();
+    assert!(matches!(
+        wrong.set(&vec![1; 200_000]),
+        Err(ManagerError::NoSuchObject)
+    ));
+    assert_eq!(manager.value(5_u32).unwrap().get().unwrap(), 5);
+}
+
+fn a_server_without_descriptors_refuses_a_client_and_serves_the_others() {
+    use nix::sys::resource::{Resource, setrlimit};
+    finish(child("limited", || {
+        setrlimit(Resource::RLIMIT_NOFILE, 60, 60).unwrap();
+        let manager = Manager::start().unwrap();
+        let value = manager.value(7).unwrap();
+        let (refused, leave) = (Value::new(0).unwrap(), Queue::<()>::new().unwrap());
+        let seen = Value::new(0).unwrap();
+        let client = || {
+            match value.get() {
+                Ok(number) => assert_eq!(number, 7),
+                Err(ManagerError::TooManyClients) => *refused.lock().unwrap() += 1,
+                Err(error) => panic!("{error}"),
+            }
+            *seen.lock().unwrap() += 1;
+            assert!(leave.get().is_err());
+        };
+        let clients: Vec<_> = (0..40).map(|_| child("client", client)).collect();
+        eventually("all were served or refused", || *seen.lock().unwrap() == 40);
+        assert!(
+            (1..40).contains(&*refused.lock().unwrap()),
+            "{}",
+            refused.lock().unwrap()
+        );
+        assert_eq!(value.get().unwrap(), 7, "a client that it has");
+        leave.close();
+        clients.into_iter().for_each(finish);
+        eventually("the next one is served", || {
+            let mut next = child("next", || value.get().map(drop));
+            next.join().unwrap().success()
+        });
+    }));
+}
+
+fn an_end_of_ipc_channel_left_over_does_no_harm() {
+    finish(child("on its own", || {
+        let queue = Queue::<ipc_channel::ipc::IpcSender<u8>>::new().unwrap();
+        let (sender, _receiver) = ipc_channel::ipc::channel().unwrap();
+        queue.put(&sender).unwrap();
+        let manager = Manager::start().unwrap();
+        assert_eq!(manager.value(1).unwrap().get().unwrap(), 1);
+    }));
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use common::{PipeError, PutError, Value, pipe};
 
-use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep};
+use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep, until_gone};
 
 trials![
     two_processes_talk,
@@ -18,6 +18,10 @@ trials![
     waiting_ends_in_time,
     poll_tells_an_item_or_the_end,
     too_large_an_item_is_an_error,
+    a_peer_that_ended_but_was_not_joined_is_noticed,
+    a_slow_sender_notices_too,
+    an_end_can_be_handed_on_at_once,
+    a_peer_lives_that_cannot_be_looked_at,
 ];
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -175,4 +179,56 @@ fn too_large_an_item_is_an_error() {
     assert!(matches!(error, PipeError::Send(PutError::TooLarge { .. })));
     left.send(&vec![1]).unwrap();
     assert_eq!(right.recv().unwrap(), [1]);
+}
+
+fn a_peer_that_ended_but_was_not_joined_is_noticed() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let mut other = child(") R 1 (", move || {
+        theirs.send(&1).unwrap(); // a name that looks like the fields behind it in /proc
+        sleep_for_ever();
+    });
+    assert_eq!(ours.recv().unwrap(), 1);
+    other.kill().unwrap();
+    until_gone(other.pid());
+    assert!(ours.poll(Duration::MAX).unwrap());
+    assert!(matches!(ours.recv(), Err(PipeError::Died { .. })));
+    other.join().unwrap();
+}
+
+fn a_slow_sender_notices_too() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    kill(child("other", move || {
+        sleep_for_ever();
+        drop(theirs);
+    }));
+    eventually("it is noticed", || ours.send(&1).is_err());
+}
+
+fn an_end_can_be_handed_on_at_once() {
+    for _ in 0..100 {
+        let (left, right) = pipe::<u8, u8>().unwrap();
+        left.send(&1).unwrap();
+        assert_eq!(right.recv().unwrap(), 1);
+        let through = child("through", move || {
+            finish(child("to", move || right.send(&2)));
+        });
+        assert_eq!(left.recv().unwrap(), 2);
+        finish(through);
+    }
+}
+
+fn a_peer_lives_that_cannot_be_looked_at() {
+    use nix::sys::resource::{Resource, setrlimit};
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    let other = child("other", move || {
+        right.send(&1).unwrap();
+        sleep_for_ever();
+    });
+    finish(child("without descriptors", move || {
+        assert_eq!(left.recv().unwrap(), 1);
+        setrlimit(Resource::RLIMIT_NOFILE, 0, 0).unwrap();
+        let error = left.recv_timeout(Duration::from_millis(300)).unwrap_err();
+        assert!(matches!(error, PipeError::TimedOut), "{error}");
+    }));
+    kill(other);
 }

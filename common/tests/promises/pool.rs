@@ -39,6 +39,16 @@ trials![
     a_killed_supervisor_ends_everything,
     no_workers_is_an_error,
     workers_of_a_killed_parent_end,
+    a_death_is_told_when_there_is_room_for_it,
+    what_was_submitted_before_the_close_is_done_after_a_death,
+    chunks_and_their_results_are_cut_to_what_fits,
+    time_limits_hold_amid_many_results,
+    callbacks_that_wait_for_tasks_do_not_pile_up,
+    a_killed_and_reaped_supervisor_ends_everything,
+    a_process_inside_a_task_complains_as_any_other,
+    workers_killed_at_their_start_are_replaced,
+    a_copy_of_a_pool_in_a_child_is_refused,
+    a_result_that_panics_when_it_is_encoded_or_dropped,
 ];
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -365,7 +375,7 @@ fn too_large_an_argument_or_result() {
 
 fn a_worker_that_dies_costs_its_task_alone() {
     let pool = pool();
-    for signal in [libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT] {
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGABRT] {
         let orders = (0..20).map(|n| {
             if n == 7 {
                 Order::Die(signal)
@@ -572,4 +582,175 @@ fn workers_of_a_killed_parent_end() {
     parent.join().unwrap();
     until_gone(*worker.lock().unwrap());
     finish(child("nothing else", || ()));
+}
+
+fn a_death_is_told_when_there_is_room_for_it() {
+    // Results fill the ring, so what the supervisor has to say must wait.
+    let pid = Value::new(0_u32).unwrap();
+    let pool = Pool::with_capacity(2, 4_096, |dies: bool| -> anyhow::Result<Vec<u8>> {
+        if dies {
+            *pid.lock()? = std::process::id();
+            std::process::abort();
+        }
+        Ok(vec![0; 1_000])
+    })
+    .unwrap();
+    let results: Vec<_> = (0..10)
+        .map(|number| pool.apply_async(&(number == 9)))
+        .collect();
+    eventually("it is reaped", || {
+        let pid = *pid.lock().unwrap();
+        pid != 0 && state(pid).is_none()
+    });
+    let errors = results
+        .into_iter()
+        .filter_map(|result| result.get().err())
+        .count();
+    assert_eq!(errors, 1);
+}
+
+fn what_was_submitted_before_the_close_is_done_after_a_death() {
+    let pool = Pool::new(1, obey).unwrap();
+    let orders = [Order::Die(libc::SIGKILL), Order::Give(1), Order::Give(2)];
+    let results = orders.map(|order| pool.apply_async(&order));
+    pool.close();
+    let outcomes = results.map(|result| result.get().ok());
+    assert_eq!(outcomes, [None, Some(1), Some(2)]);
+    pool.join().unwrap();
+}
+
+fn chunks_and_their_results_are_cut_to_what_fits() {
+    let pool = Pool::with_capacity(1, 4_096, |_: u8| anyhow::Ok(vec![0_u8; 1_000])).unwrap();
+    assert_eq!(pool.map([0; 40]).unwrap().len(), 40);
+    let pool = Pool::with_capacity(1, 16_000, |text: String| anyhow::Ok(text.len())).unwrap();
+    let texts: Vec<String> = (0..100).map(|_| "x".repeat(1_000)).collect();
+    assert_eq!(pool.map(&texts).unwrap(), [1_000; 100]);
+    // One that fits alone, among others.
+    let lengths = [10, 10, 10, 16_300, 10, 10, 10, 10];
+    let texts: Vec<String> = lengths.iter().map(|&length| "x".repeat(length)).collect();
+    assert_eq!(pool.map(&texts).unwrap(), lengths);
+}
+
+fn time_limits_hold_amid_many_results() {
+    let pool = Pool::new(2, |number: u64| anyhow::Ok(number)).unwrap();
+    let mut slow = 0;
+    let results: Vec<_> = (0..50_000)
+        .map(|number| {
+            let result = pool.apply_async(&number);
+            result.callback(|_| std::thread::sleep(Duration::from_micros(100))) // 5 s in all
+        })
+        .collect();
+    let last = results.into_iter().next_back().unwrap();
+    let start = Instant::now();
+    if last.get_timeout(Duration::from_millis(10)).is_err() {
+        slow += 1;
+    }
+    assert_eq!(slow, 1, "it cannot be done yet");
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+fn callbacks_that_wait_for_tasks_do_not_pile_up() {
+    let depth = std::cell::Cell::new((0, 0)); // now, and at most
+    let pool = pool();
+    // The first tasks' callbacks wait for the last ones, and meanwhile all the others arrive.
+    let others: Vec<_> = (0..500)
+        .map(|number| pool.apply_async(&Order::Give(number)))
+        .collect();
+    let results: Vec<_> = others
+        .into_iter()
+        .map(|other| {
+            let depth = &depth;
+            pool.apply_async(&Order::Give(0)).callback(move |_| {
+                let (now, most) = depth.get();
+                depth.set((now + 1, most.max(now + 1)));
+                other.get().unwrap();
+                depth.set((now, depth.get().1));
+            })
+        })
+        .collect();
+    assert!(results.into_iter().all(|result| result.get() == Ok(0)));
+    assert!(
+        depth.get().1 <= 2,
+        "{} callbacks in each other",
+        depth.get().1
+    );
+}
+
+fn a_killed_and_reaped_supervisor_ends_everything() {
+    finish(child("on its own", || {
+        let pool = Pool::new(1, |()| anyhow::Ok(nix::unistd::getppid().as_raw())).unwrap();
+        let supervisor = nix::unistd::Pid::from_raw(pool.apply(&()).unwrap());
+        nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(supervisor, None).unwrap();
+        eventually("tasks fail", || {
+            matches!(pool.apply(&()), Err(TaskError::PoolFailed(_)))
+        });
+    }));
+}
+
+fn a_process_inside_a_task_complains_as_any_other() {
+    let (_, printed, _) = output_of(|| {
+        let pool = Pool::new(1, |()| {
+            let mut process = Process::spawn("inner", || -> () { panic!("aloud") })?;
+            anyhow::Ok(process.join()?.code())
+        });
+        assert_eq!(pool.unwrap().apply(&()), Ok(Some(101)));
+    });
+    assert_eq!(printed.matches("aloud").count(), 1, "{printed}");
+}
+
+fn workers_killed_at_their_start_are_replaced() {
+    let pool = Pool::new(4, |()| anyhow::Ok(nix::unistd::getppid().as_raw())).unwrap();
+    let supervisor = pool.apply(&()).unwrap();
+    for _ in 0..40 {
+        let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+        for worker in std::fs::read_to_string(children)
+            .unwrap()
+            .split_whitespace()
+        {
+            let worker = nix::unistd::Pid::from_raw(worker.parse().unwrap());
+            let _ = nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    eventually("it works", || pool.apply(&()).is_ok());
+    pool.join().unwrap();
+}
+
+fn a_copy_of_a_pool_in_a_child_is_refused() {
+    thread_local! {
+        static POOL: RefCell<Option<Pool<'static, Order, u64>>> = const { RefCell::new(None) };
+    }
+    POOL.set(Some(pool()));
+    let submit = || POOL.with_borrow(|pool| pool.as_ref().unwrap().apply(&Order::Give(1)));
+    finish(child("child", || {
+        assert!(matches!(submit(), Err(TaskError::PoolFailed(_))))
+    }));
+    assert_eq!(submit(), Ok(1));
+    drop(POOL.take());
+}
+
+fn a_result_that_panics_when_it_is_encoded_or_dropped() {
+    struct Bomb(u8);
+    impl Serialize for Bomb {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            assert_ne!(self.0, 3, "at encoding");
+            self.0.serialize(serializer)
+        }
+    }
+    impl<'de> Deserialize<'de> for Bomb {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            u8::deserialize(deserializer).map(Bomb)
+        }
+    }
+    let pool = Pool::new(1, |number: u8| anyhow::Ok(Bomb(number))).unwrap();
+    let outcomes = [1, 3, 5].map(|number| pool.apply(&number));
+    assert!(
+        matches!(&outcomes[1], Err(TaskError::Panicked { message, .. }) if message.contains("at encoding"))
+    );
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
+    assert!(pool.map([4; 30]).is_ok());
 }

@@ -1,14 +1,15 @@
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Lock, Process, ProcessError, SpawnError, Value};
-use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::getpid;
+use nix::sys::signal::{SigHandler, Signal, kill as signal_to, signal};
+use nix::unistd::{dup2_stderr, dup2_stdout, getpid, getppid};
 
 use crate::harness::{
     child, eventually, finish, kill, output_of, sleep_for_ever, state, until_asleep, until_gone,
@@ -36,6 +37,13 @@ trials![
     a_child_dies_with_its_parent,
     a_status_is_kept_where_sigchld_is_ignored,
     the_name_is_shown_by_ps,
+    stdout_that_takes_no_more_is_an_error,
+    an_exit_handler_runs_in_nobody,
+    an_error_is_one_write,
+    a_dropped_handle_ends_who_ignores_sigterm,
+    an_orphan_from_before_its_first_step_ends,
+    an_error_that_panics_is_a_panic,
+    a_status_that_somebody_else_took_is_an_error,
 ];
 
 fn a_child_runs_beside_its_parent() {
@@ -275,4 +283,148 @@ fn the_name_is_shown_by_ps() {
         );
     });
     assert_eq!(name, "captured\n");
+}
+
+fn stdout_that_takes_no_more_is_an_error() {
+    let (_, printed, code) = output_of(|| -> () {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut child = child("prints", || {
+            dup2_stdout(full.as_fd()).unwrap();
+            print!("lost");
+        });
+        assert_eq!(
+            child.join().unwrap().code(),
+            Some(1),
+            "lost output is no success"
+        );
+        dup2_stdout(full.as_fd()).unwrap();
+        print!("lost");
+        assert!(matches!(
+            Process::spawn("refused", || ()),
+            Err(SpawnError::Flush(_))
+        ));
+        std::process::exit(9)
+    });
+    assert!(
+        printed.contains("\"prints\" failed: standard output: No space left"),
+        "{printed}"
+    );
+    assert_eq!(code, Some(9));
+}
+
+fn an_exit_handler_runs_in_nobody() {
+    extern "C" fn handler() {
+        // SAFETY: writes two bytes.
+        unsafe { libc::write(1, c"at exit".as_ptr().cast(), 7) };
+    }
+    let (printed, _, _) = output_of(|| {
+        // SAFETY: registers a function that may run at any time.
+        assert_eq!(unsafe { libc::atexit(handler) }, 0);
+        finish(child("ends well", || ()));
+        child("panics", || -> () {
+            std::panic::resume_unwind(Box::new(()))
+        })
+        .join()
+        .unwrap();
+    });
+    assert_eq!(printed, "");
+}
+
+fn an_error_is_one_write() {
+    let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let mut process = child("fails", || {
+        dup2_stderr(theirs.as_fd()).unwrap();
+        Err("why")
+    });
+    process.join().unwrap();
+    let mut packet = [0; 99];
+    let length = ours.recv(&mut packet).unwrap();
+    assert_eq!(&packet[..length], b"process \"fails\" failed: why\n");
+}
+
+fn a_dropped_handle_ends_who_ignores_sigterm() {
+    let ready = Value::new(0_u8).unwrap();
+    let process = child("stubborn", || {
+        // SAFETY: ignoring a signal runs no code.
+        unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) }.unwrap();
+        *ready.lock().unwrap() = 1;
+        sleep_for_ever();
+    });
+    eventually("it ignores SIGTERM", || *ready.lock().unwrap() == 1);
+    let pid = process.pid();
+    drop(process);
+    assert_eq!(state(pid), None);
+}
+
+fn an_orphan_from_before_its_first_step_ends() {
+    extern "C" fn orphan_me() {
+        let parent = getppid();
+        let _ = signal_to(parent, Signal::SIGKILL);
+        while getppid() == parent {
+            std::thread::yield_now();
+        }
+    }
+    let (ours, theirs) = std::io::pipe().unwrap();
+    let mut parent = child("parent", || {
+        // SAFETY: the handler makes system calls only.
+        let registered = unsafe { libc::pthread_atfork(None, None, Some(orphan_me)) };
+        assert_eq!(registered, 0);
+        let _orphan = child("orphan", sleep_for_ever);
+        sleep_for_ever();
+    });
+    assert_eq!(parent.join().unwrap().signal(), Some(libc::SIGKILL));
+    drop(theirs);
+    // The end of the file comes when nobody has the other end: the orphan has ended.
+    let mut ends = [nix::poll::PollFd::new(
+        ours.as_fd(),
+        nix::poll::PollFlags::POLLIN,
+    )];
+    assert_eq!(
+        nix::poll::poll(&mut ends, 10_000_u16).unwrap(),
+        1,
+        "the orphan lives"
+    );
+}
+
+/// A panic on the way to the exit must not unwind into the parent's code, of which the child has
+/// a copy.
+fn an_error_that_panics_is_a_panic() {
+    struct Bomb;
+    impl fmt::Display for Bomb {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no message")
+        }
+    }
+    impl fmt::Debug for Bomb {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no message")
+        }
+    }
+    impl Error for Bomb {}
+    let me = std::process::id();
+    let (_, printed, code) = output_of(|| {
+        let parent = std::process::id();
+        let escaped = std::panic::catch_unwind(|| child("bomb", || Err(Bomb)).join().unwrap());
+        assert!(
+            std::process::id() == parent && parent != me,
+            "a child escaped"
+        );
+        assert_eq!(escaped.unwrap().code(), Some(101));
+    });
+    assert_eq!((printed.matches("no message").count(), code), (1, Some(0)));
+}
+
+fn a_status_that_somebody_else_took_is_an_error() {
+    finish(child("parent", || {
+        let mut process = child("ends", || ());
+        nix::sys::wait::wait().unwrap();
+        assert!(matches!(
+            process.join(),
+            Err(ProcessError::StatusLost { .. })
+        ));
+        assert!(matches!(process.kill(), Err(ProcessError::Ended { .. })));
+    }));
 }

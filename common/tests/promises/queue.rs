@@ -24,6 +24,9 @@ trials![
     close_wakes_all_who_wait,
     waiting_costs_no_cpu,
     a_queue_as_large_as_the_counter_wraps,
+    who_waits_for_an_item_is_woken,
+    who_waits_for_room_is_woken,
+    who_waits_is_woken_by_close,
 ];
 
 fn every_item_arrives_once_and_in_its_producers_order() {
@@ -287,4 +290,69 @@ fn a_queue_as_large_as_the_counter_wraps() {
         queue.put(&(round, item.as_slice().len())).unwrap();
         assert_eq!(queue.get().unwrap(), (round, item.len()));
     }
+}
+
+/// A wake-up that is lost is made up for within 100 ms, so it is time that tells. A busy machine
+/// may be slow as well, but not most of the time.
+#[track_caller]
+fn mostly_at_once(mut round: impl FnMut() -> Instant) {
+    let late = (0..20)
+        .filter(|_| round().elapsed() > Duration::from_millis(60))
+        .count();
+    assert!(late < 10, "{late} of 20 rounds took longer than 60 ms");
+}
+
+fn who_waits_for_an_item_is_woken() {
+    let (there, back) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let echo = child("echo", || {
+        there
+            .iter()
+            .try_for_each(|item: Result<u8, _>| back.put(&item.unwrap()))
+    });
+    mostly_at_once(|| {
+        until_asleep(echo.pid());
+        let start = Instant::now();
+        there.put(&7).unwrap();
+        assert_eq!(back.get().unwrap(), 7);
+        start
+    });
+    there.close();
+    finish(echo);
+}
+
+/// The first to wait needs more room than there will be, the second one less.
+fn who_waits_for_room_is_woken() {
+    mostly_at_once(|| {
+        let queue = Queue::with_capacity(60).unwrap();
+        while queue.try_put(&vec![0_u8; 3]).is_ok() {}
+        let large = child("large", || queue.put(&vec![1; 50]));
+        until_asleep(large.pid());
+        let small = child("small", || queue.put(&vec![2]));
+        until_asleep(small.pid());
+        let start = Instant::now();
+        queue.get().unwrap();
+        finish(small);
+        let took = start.elapsed();
+        while !large_done(&queue) {}
+        finish(large);
+        Instant::now() - took
+    });
+}
+
+/// Takes items until the large one.
+fn large_done(queue: &Queue<Vec<u8>>) -> bool {
+    queue.get().unwrap().len() == 50
+}
+
+fn who_waits_is_woken_by_close() {
+    mostly_at_once(|| {
+        let queue = Queue::<u8>::new().unwrap();
+        let get = || assert!(queue.get().is_err());
+        let getters: Vec<_> = (0..2).map(|_| child("getter", get)).collect();
+        getters.iter().for_each(|getter| until_asleep(getter.pid()));
+        let start = Instant::now();
+        queue.close();
+        getters.into_iter().for_each(finish);
+        start
+    });
 }
