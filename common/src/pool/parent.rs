@@ -94,16 +94,7 @@ impl<'cb, R> Parent<'cb, R> {
     /// Hands a batch to the workers, or keeps it until there is room for it.
     pub fn submit(&self, batch: Batch, mut deliver: Deliver<'cb, R>) {
         let count = batch.count();
-        let refusal = if self.is_a_copy() {
-            Some(TaskError::PoolFailed(
-                "it belongs to another process, whose copy this is".into(),
-            ))
-        } else if self.closed.get() {
-            Some(TaskError::Closed)
-        } else {
-            None
-        };
-        if let Some(error) = self.over.borrow().clone().or(refusal) {
+        if let Some(error) = self.refusal() {
             return self.refuse(&mut deliver, 0..count, &error);
         }
         let id = self.last_id.get() + 1;
@@ -132,6 +123,16 @@ impl<'cb, R> Parent<'cb, R> {
         );
         self.backlog.borrow_mut().push_back(message);
         self.feed();
+    }
+
+    /// Why no task can be submitted.
+    fn refusal(&self) -> Option<TaskError> {
+        if self.is_a_copy() {
+            let reason = "it belongs to another process, whose copy this is";
+            return Some(TaskError::PoolFailed(reason.into()));
+        }
+        let over = self.over.borrow().clone();
+        over.or_else(|| self.closed.get().then_some(TaskError::Closed))
     }
 
     /// Gives the error to these tasks of a submission.

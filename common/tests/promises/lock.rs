@@ -151,10 +151,10 @@ fn a_forgotten_guard_does_no_harm() {
 fn a_thread_that_ends_with_a_guard_forgotten_aborts() {
     // Its reference could still be used by another thread, and the kernel frees the lock.
     let (_, printed, code) = output_of(|| {
-        let lock = Lock::new().unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(|| std::mem::forget(lock.lock().unwrap()));
-        });
+        let lock: &'static Lock = Box::leak(Box::new(Lock::new().unwrap()));
+        // Not a scope, which ends before its threads quite have.
+        let thread = std::thread::spawn(|| std::mem::forget(lock.lock().unwrap()));
+        thread.join().unwrap();
     });
     assert_eq!(
         (printed.as_str(), code),
