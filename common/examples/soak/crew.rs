@@ -8,7 +8,7 @@ use std::os::unix::process::{ExitStatusExt, parent_id};
 use std::process::{ExitStatus, exit};
 use std::rc::Rc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use common::{AsyncResult, Pool, TaskError};
@@ -216,6 +216,14 @@ impl<'a> Crew<'a> {
             self.called.get()
         );
         if self.supervisor_killed {
+            let start = Instant::now();
+            // A worker lives on for a moment, and may do a last task.
+            while self.pool.apply(&Task::Compute(0)).is_ok() {
+                ensure!(
+                    start.elapsed() < PATIENCE,
+                    "a pool without a supervisor works on"
+                );
+            }
             let error = self.pool.apply(&Task::Compute(0));
             ensure!(
                 matches!(error, Err(TaskError::PoolFailed(_))),
