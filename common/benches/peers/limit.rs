@@ -1,0 +1,171 @@
+//! The least that the system asks for each row, in a few lines without this crate; for the rows
+//! that threads can do, the fastest crate for threads.
+
+use std::cell::UnsafeCell;
+use std::io::{Read, Write};
+use std::mem::MaybeUninit;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use common::Process;
+use crossbeam_channel::bounded;
+use ipc_channel::ipc;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork};
+use rayon::prelude::*;
+
+use crate::work::{MIB, Timed, collatz, cores, with_another};
+
+pub fn timed(row: &str) -> Option<Timed> {
+    Some(match row {
+        "start" => fork_and_wait,
+        "lock" => |n| mutex(n, false),
+        "lock-2" => |n| mutex(n, true),
+        "queue" => |n| channel(n, 1),
+        "queue-2-2" => |n| channel(n, 2),
+        "bytes" => copy,
+        "echo" | "apply" => pipe,
+        "manager" => four_messages,
+        "map" => rayon_map,
+        _ => return None,
+    })
+}
+
+fn fork_and_wait(n: u64) -> Result<Duration> {
+    let start = Instant::now();
+    for _ in 0..n {
+        // SAFETY: the child only ends.
+        match unsafe { fork() }? {
+            // SAFETY: as above.
+            ForkResult::Child => unsafe { libc::_exit(0) },
+            ForkResult::Parent { child } => waitpid(child, None)?,
+        };
+    }
+    Ok(start.elapsed())
+}
+
+/// Memory for a `T`, shared with later children and never given back; zero at first.
+fn shared<T>(bytes: usize) -> Result<*mut T> {
+    let bytes = bytes.max(size_of::<T>()).try_into()?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping touches no existing memory.
+    let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }?;
+    Ok(memory.as_ptr().cast())
+}
+
+struct Counter {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    count: UnsafeCell<u64>,
+}
+
+// SAFETY: the count is only touched by who holds the mutex.
+unsafe impl Sync for Counter {}
+
+fn mutex(n: u64, contended: bool) -> Result<Duration> {
+    // SAFETY: room for a counter, for which zeroes will do until its mutex is initialised below.
+    let counter: &Counter = unsafe { &*shared(0)? };
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: the attributes are initialised first, and nobody uses the mutex yet.
+    unsafe {
+        libc::pthread_mutexattr_init(attributes.as_mut_ptr());
+        libc::pthread_mutexattr_setpshared(attributes.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
+        libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST);
+        libc::pthread_mutex_init(counter.mutex.get(), attributes.as_ptr());
+    }
+    with_another(contended, n, |n| {
+        for _ in 0..n {
+            // SAFETY: an initialised mutex, and what it protects.
+            unsafe {
+                ensure!(libc::pthread_mutex_lock(counter.mutex.get()) == 0);
+                *counter.count.get() += 1;
+                libc::pthread_mutex_unlock(counter.mutex.get());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Between threads, with as much room as a queue has for such items.
+fn channel(n: u64, pairs: u64) -> Result<Duration> {
+    let (sender, receiver) = bounded(MIB / 12);
+    thread::scope(|scope| {
+        for _ in 0..pairs {
+            let sender = sender.clone();
+            scope.spawn(move || (0..n / pairs).try_for_each(|item| sender.send(item)));
+        }
+        let start = Instant::now();
+        for _ in 1..pairs {
+            let receiver = receiver.clone();
+            scope.spawn(move || (0..n / pairs).try_for_each(|_| receiver.recv().map(drop)));
+        }
+        for _ in 0..n / pairs {
+            receiver.recv()?;
+        }
+        Ok(start.elapsed())
+    })
+}
+
+fn copy(n: u64) -> Result<Duration> {
+    let from = vec![7_u8; MIB];
+    let to: *mut u8 = shared(MIB)?;
+    let start = Instant::now();
+    for _ in 0..n {
+        // SAFETY: a mebibyte each, which do not overlap. The barrier keeps the copies apart.
+        unsafe { to.copy_from_nonoverlapping(std::hint::black_box(&from).as_ptr(), MIB) };
+        std::hint::black_box(to);
+    }
+    Ok(start.elapsed())
+}
+
+fn pipe(n: u64) -> Result<Duration> {
+    let ((mut there, mut to), (mut back, mut from)) = (std::io::pipe()?, std::io::pipe()?);
+    let _echo = Process::spawn("echo", || -> Result<()> {
+        let mut bytes = [0; 8];
+        loop {
+            there.read_exact(&mut bytes)?;
+            from.write_all(&bytes)?;
+        }
+    })?;
+    let mut bytes = [7; 8];
+    let mut once = || -> Result<()> {
+        to.write_all(&bytes)?;
+        Ok(back.read_exact(&mut bytes)?)
+    };
+    once()?;
+    let start = Instant::now();
+    for _ in 0..n {
+        once()?;
+    }
+    Ok(start.elapsed())
+}
+
+fn four_messages(n: u64) -> Result<Duration> {
+    let (to, there) = ipc::channel::<u64>()?;
+    let (from, back) = ipc::channel::<u64>()?;
+    let _echo = Process::spawn("echo", move || -> Result<()> {
+        loop {
+            from.send(there.recv()?)?;
+        }
+    })?;
+    let start = Instant::now();
+    for _ in 0..4 * n {
+        to.send(7)?;
+        back.recv()?;
+    }
+    Ok(start.elapsed())
+}
+
+fn rayon_map(n: u64) -> Result<Duration> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores())
+        .build()?;
+    pool.install(|| {
+        let start = Instant::now();
+        let lengths: Vec<u32> = (1..=n).into_par_iter().map(collatz).collect();
+        let time = start.elapsed();
+        lengths.last().context("no lengths")?;
+        Ok(time)
+    })
+}

@@ -1,0 +1,112 @@
+//! What the columns have in common: the work, and how it is timed.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use common::{Process, Queue};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::{Pid, getpid};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+pub const MIB: usize = 1 << 20;
+
+/// Does something a number of times and says how long that took, without making ready for it.
+pub type Timed = fn(u64) -> Result<Duration>;
+
+/// Seconds per operation. The number of operations grows from `least` to at most `most`, until
+/// they take the `budget`; the shorter runs before are the warm-up.
+pub fn per_operation(timed: Timed, least: u64, most: u64, budget: Duration) -> Result<f64> {
+    let mut n = least;
+    loop {
+        let time = timed(n)?;
+        if time >= budget || n >= most {
+            return Ok(time.as_secs_f64() / n as f64);
+        }
+        let factor = 1.2 * budget.as_secs_f64() / time.as_secs_f64().max(1e-9);
+        n = most.min((n as f64 * factor.clamp(2.0, 50.0)) as u64);
+    }
+}
+
+/// Does `n` operations here, or half of them here and half in another process at the same time.
+pub fn with_another(
+    another: bool,
+    n: u64,
+    work: impl Fn(u64) -> Result<()> + Sync,
+) -> Result<Duration> {
+    if !another {
+        let start = Instant::now();
+        work(n)?;
+        return Ok(start.elapsed());
+    }
+    let (ready, go) = (Queue::new()?, Queue::new()?);
+    let mut other = Process::spawn("another", || -> Result<()> {
+        ready.put(&())?;
+        let () = go.get()?;
+        work(n / 2)
+    })?;
+    let () = ready.get()?;
+    let start = Instant::now();
+    go.put(&())?;
+    work(n / 2)?;
+    let ended = other.join()?;
+    ensure!(ended.success(), "the other process: {ended}");
+    Ok(start.elapsed())
+}
+
+/// How many numbers it takes from `number` to 1: some 200 ns for numbers up to a million.
+pub fn collatz(mut number: u64) -> u32 {
+    let mut length = 1;
+    while number > 1 {
+        number = if number.is_multiple_of(2) {
+            number / 2
+        } else {
+            3 * number + 1
+        };
+        length += 1;
+    }
+    length
+}
+
+/// As many workers as the machine can run at a time.
+pub fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// A kibibyte with something to allocate at its end.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Letter {
+    to: String,
+    numbers: Vec<f64>,
+}
+
+impl Letter {
+    pub fn new() -> Self {
+        Letter {
+            to: "a".repeat(512),
+            numbers: vec![7.5; 64],
+        }
+    }
+}
+
+/// A mebibyte that is copied as a whole: serde takes a `Vec<u8>` byte by byte.
+pub fn buffer() -> ByteBuf {
+    ByteBuf::from(vec![7; MIB])
+}
+
+/// The CPU time that this process and all below it have used, to the nanosecond.
+pub fn cpu_of_children() -> Result<Duration> {
+    fn cpu(pid: Pid) -> Result<Duration> {
+        let clock: ClockId = clock_getcpuclockid(pid)?;
+        let mut sum = Duration::from(clock_gettime(clock)?);
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        for child in children.split_whitespace() {
+            sum += cpu(Pid::from_raw(child.parse()?))?;
+        }
+        Ok(sum)
+    }
+    cpu(getpid()).context("the CPU time of the workers")
+}
