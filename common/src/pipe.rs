@@ -69,7 +69,8 @@ pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
 /// Python: `multiprocessing.connection.Connection`.
 ///
 /// An end belongs to one process at a time. **Move it into the closure** of the process that uses
-/// it; a borrowed end does not compile there. When it is dropped, or its process ends in whatever
+/// it; a borrowed end does not compile there. (What else the closure uses is moved along with it:
+/// `let value = &value;` before it moves a reference only.) When it is dropped, or its process ends in whatever
 /// way, the other end gets what was sent before and then [`PipeError::Closed`] or
 /// [`PipeError::Died`], within a tenth of a second. This does not depend on descriptors, of which
 /// every forked sibling would hold copies.

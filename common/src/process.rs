@@ -206,10 +206,10 @@ impl Process {
         &self.name
     }
 
-    /// Whether it still runs, as of now.
+    /// Whether it still runs, as of now. Python: `is_alive`.
     ///
     /// # Errors
-    /// [`ProcessError::NotAChild`].
+    /// [`ProcessError::NotAChild`], [`ProcessError::StatusLost`].
     pub fn is_alive(&mut self) -> Result<bool, ProcessError> {
         Ok(self.wait(libc::WNOHANG)?.is_none())
     }
@@ -220,7 +220,7 @@ impl Process {
     /// ([`ExitStatusExt::signal`]). Python: `join`, then `exitcode`, where a signal is negative.
     ///
     /// # Errors
-    /// [`ProcessError::NotAChild`].
+    /// [`ProcessError::NotAChild`], [`ProcessError::StatusLost`].
     pub fn join(&mut self) -> Result<ExitStatus, ProcessError> {
         loop {
             if let Some(status) = self.wait(0)? {
@@ -232,7 +232,7 @@ impl Process {
     /// Waits for its end for at most `limit`; `None` if it still runs then.
     ///
     /// # Errors
-    /// [`ProcessError::NotAChild`]; [`ProcessError::System`] without a free file descriptor.
+    /// Those of [`join`](Process::join); [`ProcessError::System`] without a free file descriptor.
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let deadline = Deadline::after(limit);
         if let Some(status) = self.wait(libc::WNOHANG)? {
