@@ -68,7 +68,7 @@ fn clients_are_killed() {
 
 fn the_server_is_killed() {
     let mut chance = Chance::new(6);
-    for _ in 0..100 {
+    for _ in 0..200 {
         let manager = Manager::start().unwrap();
         let (lock, value) = (manager.lock().unwrap(), manager.value(0_u32).unwrap());
         let use_it = || -> Result<(), ManagerError> {

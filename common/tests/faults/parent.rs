@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use common::{Array, Lock, Manager, Outcome, Pool, Queue, Value, pipe};
 
+use crate::chance::Chance;
 use crate::harness::{child, eventually, kill, sleep_for_ever, until_gone};
 
 trials![
@@ -22,9 +23,10 @@ trials![
 /// How soon all must be gone.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Kills a parent while its child does `work`, a few times, at rest and at once.
+/// Kills a parent while its child does `work`, at another moment each time.
 fn killed_while<R: Outcome>(work: impl Fn() -> R + Sync) {
-    for round in 0..20 {
+    let mut chance = Chance::new(10);
+    for _ in 0..200 {
         let pid = Value::new(0_u32).unwrap();
         let parent = child("parent", || {
             let mut child = child("child", || {
@@ -35,9 +37,7 @@ fn killed_while<R: Outcome>(work: impl Fn() -> R + Sync) {
         });
         eventually("the child works", || *pid.lock().unwrap() != 0);
         let pid = *pid.lock().unwrap();
-        if round % 2 == 0 {
-            std::thread::sleep(Duration::from_millis(1)); // some more of its work
-        }
+        chance.pause(1_000);
         kill(parent);
         all_gone(&[pid]);
     }
@@ -125,7 +125,8 @@ fn while_its_child_waits_for_a_managers_lock() {
 }
 
 fn while_a_manager_serves() {
-    for _ in 0..20 {
+    let mut chance = Chance::new(11);
+    for _ in 0..200 {
         let server = Value::new(0_u32).unwrap();
         let parent = child("parent", || -> () {
             let manager = Manager::start().unwrap();
@@ -136,6 +137,7 @@ fn while_a_manager_serves() {
             }
         });
         eventually("the manager serves", || *server.lock().unwrap() != 0);
+        chance.pause(1_000);
         kill(parent);
         all_gone(&[*server.lock().unwrap()]);
     }
@@ -143,7 +145,7 @@ fn while_a_manager_serves() {
 
 /// Kills the parent of a pool and looks for its supervisor and its workers.
 fn pool_is_gone(tasks: u32) {
-    for _ in 0..20 {
+    for _ in 0..200 {
         let pids = Array::new(&[0_u32; 3]).unwrap();
         let ready = Value::new(0_u8).unwrap();
         let parent = child("parent", || {

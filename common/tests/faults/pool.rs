@@ -181,7 +181,7 @@ fn bad_values_amid_others() {
 fn a_callback_panics_amid_others() {
     std::panic::set_hook(Box::new(|_| ()));
     let mut chance = Chance::new(9);
-    for _ in 0..50 {
+    for _ in 0..200 {
         let called = Cell::new(0);
         let pool = Pool::new(2, |number: u64| anyhow::Ok(number)).unwrap();
         let bad = chance.below(20);

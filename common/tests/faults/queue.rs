@@ -23,7 +23,8 @@ fn large_item(producer: u32, number: u32) -> (u32, u32, Vec<u8>) {
 
 fn a_producer_of_large_items_is_killed() {
     let mut chance = Chance::new(2);
-    for _ in 0..12 {
+    // Some 50 ms each.
+    for _ in 0..40 {
         let queue = Queue::with_capacity(3 << 20).unwrap();
         let mut producers: Vec<Process> = (0..4_u32)
             .map(|producer| {
