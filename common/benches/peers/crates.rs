@@ -35,6 +35,16 @@ fn start(n: u64) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
+/// The time of `n` items after the first, with which the producer has begun.
+fn received<T>(n: u64, next: impl Fn() -> Result<T>) -> Result<Duration> {
+    next()?;
+    let start = Instant::now();
+    for _ in 0..n {
+        black_box(next()?);
+    }
+    Ok(start.elapsed())
+}
+
 fn channel<T>(n: u64, item: &T) -> Result<Duration>
 where
     T: Clone + Send + Sync + Serialize + for<'de> Deserialize<'de>,
@@ -43,12 +53,7 @@ where
     let mut producer = Process::spawn("producer", move || {
         (0..=n).try_for_each(|_| sender.send(item.clone()))
     })?;
-    receiver.recv()?;
-    let start = Instant::now();
-    for _ in 0..n {
-        black_box(receiver.recv()?);
-    }
-    let time = start.elapsed();
+    let time = received(n, || Ok(receiver.recv()?))?;
     producer.join()?;
     Ok(time)
 }
@@ -59,17 +64,13 @@ fn bytes(n: u64) -> Result<Duration> {
     let mut producer = Process::spawn("producer", move || {
         (0..=n).try_for_each(|_| sender.send(&item))
     })?;
-    receiver.recv()?;
-    let start = Instant::now();
-    for _ in 0..n {
-        black_box(receiver.recv()?);
-    }
-    let time = start.elapsed();
+    let time = received(n, || Ok(receiver.recv()?))?;
     producer.join()?;
     Ok(time)
 }
 
-fn echo(n: u64) -> Result<Duration> {
+/// There and back, over two channels of ipc-channel.
+pub fn echo(n: u64) -> Result<Duration> {
     let (to, there) = ipc::channel::<u64>()?;
     let (from, back) = ipc::channel::<u64>()?;
     let _echo = Process::spawn("echo", move || -> Result<()> {

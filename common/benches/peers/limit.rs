@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use common::Process;
 use crossbeam_channel::bounded;
-use ipc_channel::ipc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use rayon::prelude::*;
 
+use crate::crates;
 use crate::work::{MIB, Timed, collatz, cores, with_another};
 
 pub fn timed(row: &str) -> Option<Timed> {
@@ -27,7 +27,7 @@ pub fn timed(row: &str) -> Option<Timed> {
         "queue-2-2" => |n| channel(n, 2),
         "bytes" => copy,
         "echo" | "apply" => pipe,
-        "manager" => four_messages,
+        "manager" => |n| crates::echo(4 * n),
         "map" => rayon_map,
         _ => return None,
     })
@@ -137,22 +137,6 @@ fn pipe(n: u64) -> Result<Duration> {
     let start = Instant::now();
     for _ in 0..n {
         once()?;
-    }
-    Ok(start.elapsed())
-}
-
-fn four_messages(n: u64) -> Result<Duration> {
-    let (to, there) = ipc::channel::<u64>()?;
-    let (from, back) = ipc::channel::<u64>()?;
-    let _echo = Process::spawn("echo", move || -> Result<()> {
-        loop {
-            from.send(there.recv()?)?;
-        }
-    })?;
-    let start = Instant::now();
-    for _ in 0..4 * n {
-        to.send(7)?;
-        back.recv()?;
     }
     Ok(start.elapsed())
 }

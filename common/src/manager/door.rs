@@ -6,7 +6,6 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-
 use std::thread;
 
 use ipc_channel::IpcError;

@@ -6,7 +6,6 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use ipc_channel::ipc::{IpcMessage, IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
