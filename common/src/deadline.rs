@@ -16,9 +16,14 @@ pub(crate) struct Deadline(Option<Duration>);
 
 impl Deadline {
     pub const NEVER: Deadline = Deadline(None);
+    /// Has passed, for which nobody needs to look at the clock.
+    pub const NOW: Deadline = Deadline(Some(Duration::ZERO));
 
     /// A limit too far away to be represented is no limit.
     pub fn after(limit: Duration) -> Self {
+        if limit.is_zero() {
+            return Self::NOW;
+        }
         Deadline(now().checked_add(limit))
     }
 
@@ -37,7 +42,10 @@ impl Deadline {
 
     /// The time left, zero once it has passed; `None` for a wait without a limit.
     pub fn remaining(self) -> Option<Duration> {
-        self.0.map(|end| end.saturating_sub(now()))
+        match self.0 {
+            Some(Duration::ZERO) => self.0,
+            end => end.map(|end| end.saturating_sub(now())),
+        }
     }
 
     pub fn has_passed(self) -> bool {

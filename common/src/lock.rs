@@ -52,6 +52,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    #[inline]
     pub fn lock(&self) -> Result<Guard<'_>, LockError> {
         self.0.first(Deadline::NEVER, Death::Reported)
     }
@@ -146,6 +147,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Guard<'_, T> {
 }
 
 impl<T: ?Sized> Drop for Guard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.mutex.release();
         count_guards(-1);
@@ -178,10 +180,12 @@ impl Drop for Guards {
 }
 
 /// How many locks this thread holds: none of them may be carried across a fork.
+#[inline]
 pub(crate) fn guards_held() -> usize {
     GUARDS.try_with(|guards| guards.0.get()).unwrap_or(0)
 }
 
+#[inline]
 fn count_guards(change: isize) {
     // A thread that is ending may drop guards it held in other thread-local variables.
     let _ = GUARDS.try_with(|guards| guards.0.set(guards.0.get().saturating_add_signed(change)));
@@ -218,10 +222,12 @@ impl<T: Pod> Locked<T> {
     }
 
     /// A guard for the first item alone, of at least one.
+    #[inline]
     pub fn first(&self, deadline: Deadline, death: Death) -> Result<Guard<'_, T>, LockError> {
         self.guard(self.0.items().cast(), deadline, death)
     }
 
+    #[inline]
     fn guard<D: ?Sized>(
         &self,
         data: NonNull<D>,
@@ -255,7 +261,7 @@ impl<T: Pod> Drop for Locked<T> {
     fn drop(&mut self) {
         // A guard may have been forgotten. The C library keeps a list of the robust mutexes that
         // a thread holds, so a held one must not be unmapped.
-        match self.mutex().acquire(Deadline::after(Duration::ZERO)) {
+        match self.mutex().acquire(Deadline::NOW) {
             Ok(_) | Err(LockError::AlreadyHeld) => self.mutex().release(),
             // Held elsewhere, perhaps by another thread of this process: leave it mapped.
             Err(_) => return,

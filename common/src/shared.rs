@@ -63,6 +63,7 @@ impl<T: Pod> Value<T> {
     ///
     /// # Errors
     /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    #[inline]
     pub fn lock(&self) -> Result<Guard<'_, T>, LockError> {
         self.0.first(Deadline::NEVER, Death::Reported)
     }
@@ -124,6 +125,7 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    #[inline]
     pub fn lock(&self) -> Result<Guard<'_, [T]>, LockError> {
         self.0.all(Deadline::NEVER, Death::Reported)
     }

@@ -129,7 +129,7 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// Whether the task is done, so that [`get`](AsyncResult::get) returns at once.
     pub fn ready(&self) -> bool {
         if self.state.borrow().outcome.is_none() {
-            self.parent.step(Deadline::after(Duration::ZERO));
+            self.parent.step(Deadline::NOW);
         }
         self.state.borrow().outcome.is_some()
     }

@@ -18,7 +18,7 @@ mod supervisor;
 mod wire;
 mod worker;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::iter;
@@ -155,18 +155,10 @@ where
             .max(1);
         let largest = self.parent.capacity() / 8;
 
-        let mut results: Vec<Option<Result<R, TaskError>>> = Vec::new();
-        results.resize_with(items.len(), || None);
-        let (results, missing) = (
-            Rc::new(RefCell::new(results)),
-            Rc::new(Cell::new(items.len())),
-        );
+        let outcomes = Rc::new(RefCell::new(Outcomes::new(items.len())));
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
-            let (results, missing) = (Rc::clone(&results), Rc::clone(&missing));
-            Box::new(move |_, index, outcome| {
-                results.borrow_mut()[start + index] = Some(outcome);
-                missing.set(missing.get() - 1);
-            })
+            let outcomes = Rc::clone(&outcomes);
+            Box::new(move |_, index, outcome| outcomes.borrow_mut().add(start + index, outcome))
         };
 
         let mut batch = Batch::new();
@@ -188,10 +180,10 @@ where
         }
         self.submit_chunk(&mut batch, items.len(), deliver_from);
 
-        while missing.get() > 0 {
+        while outcomes.borrow().missing > 0 {
             self.parent.step(Deadline::NEVER);
         }
-        results.take().into_iter().flatten().collect()
+        outcomes.replace(Outcomes::new(0)).finish()
     }
 
     /// Runs a task for each item and yields the outcomes as they come. Python: `imap_unordered`.
@@ -235,6 +227,10 @@ where
         let full = std::mem::replace(batch, Batch::new());
         if full.count() > 0 {
             let start = end - full.count();
+            // As the ring has room for them, or all would lie in memory at once.
+            while self.parent.has_backlog() {
+                self.parent.step(Deadline::NEVER);
+            }
             self.parent.submit(full, deliver_from(start));
         }
         batch
@@ -245,6 +241,43 @@ where
         match batch.push(argument) {
             Ok(()) => self.parent.submit(batch, deliver),
             Err(error) => self.parent.refuse(&mut deliver, 0..1, &error),
+        }
+    }
+}
+
+/// What `map` has of its outcomes. The error has a place beside the results, as it would make each
+/// of them several times as large.
+struct Outcomes<R> {
+    results: Vec<Option<R>>,
+    missing: usize,
+    /// That of the first item that has one.
+    error: Option<(usize, TaskError)>,
+}
+
+impl<R> Outcomes<R> {
+    fn new(items: usize) -> Self {
+        Outcomes {
+            results: iter::repeat_with(|| None).take(items).collect(),
+            missing: items,
+            error: None,
+        }
+    }
+
+    fn add(&mut self, item: usize, outcome: Result<R, TaskError>) {
+        self.missing -= 1;
+        match outcome {
+            Ok(result) => self.results[item] = Some(result),
+            Err(error) => match &self.error {
+                Some((first, _)) if *first < item => {}
+                _ => self.error = Some((item, error)),
+            },
+        }
+    }
+
+    fn finish(self) -> Result<Vec<R>, TaskError> {
+        match self.error {
+            Some((_, error)) => Err(error),
+            None => Ok(self.results.into_iter().flatten().collect()),
         }
     }
 }

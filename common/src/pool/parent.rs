@@ -67,6 +67,11 @@ impl<'cb, R> Parent<'cb, R> {
         self.workers
     }
 
+    /// Whether there are tasks that the ring has no room for.
+    pub fn has_backlog(&self) -> bool {
+        !self.backlog.borrow().is_empty()
+    }
+
     pub fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         self.panic.take()
     }
@@ -176,11 +181,7 @@ impl<'cb, R> Parent<'cb, R> {
     fn feed(&self) {
         let mut backlog = self.backlog.borrow_mut();
         while let Some(message) = backlog.front() {
-            match self
-                .shared
-                .tasks
-                .put(message, Deadline::after(Duration::ZERO))
-            {
+            match self.shared.tasks.put(message, Deadline::NOW) {
                 Ok(()) => drop(backlog.pop_front()),
                 // Full. Any other error shows when the outcomes fail to come.
                 Err(_) => return,
@@ -283,10 +284,10 @@ impl<R: DeserializeOwned> Parent<'_, R> {
             return self.fail_all(&TaskError::Terminated);
         }
         self.feed();
-        let pause = if self.backlog.borrow().is_empty() {
-            LONGEST_SLEEP
-        } else {
+        let pause = if self.has_backlog() {
             FEED_INTERVAL
+        } else {
+            LONGEST_SLEEP
         };
         let mut message = Vec::new();
         let mut arrived = self
@@ -316,9 +317,7 @@ impl<R: DeserializeOwned> Parent<'_, R> {
     }
 
     fn try_get(&self, message: &mut Vec<u8>) -> Result<(), RingError> {
-        self.shared
-            .results
-            .get(message, Deadline::after(Duration::ZERO), &())
+        self.shared.results.get(message, Deadline::NOW, &())
     }
 
     /// Gives the outcomes in a message to whoever submitted their tasks.

@@ -137,7 +137,7 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
             }
         }
         while let Some(notice) = self.notices.front() {
-            let now = Deadline::after(std::time::Duration::ZERO);
+            let now = Deadline::NOW;
             if self.shared.results.put(&notice.to_message(), now).is_err() {
                 return Ok(false);
             }
@@ -197,11 +197,7 @@ mod tests {
             crew.look_after()?;
         }
         let mut message = Vec::new();
-        shared.results.get(
-            &mut message,
-            Deadline::after(std::time::Duration::ZERO),
-            &(),
-        )?;
+        shared.results.get(&mut message, Deadline::NOW, &())?;
         assert!(
             matches!(Notice::parse(&message), Some(Notice::Broken(reason)) if reason.contains("before they can take a task"))
         );

@@ -27,7 +27,7 @@ where
     F: Fn(A) -> Result<R, E>,
 {
     catch_panics();
-    let (mut tasks, mut outcome) = (Vec::new(), Vec::new());
+    let mut tasks = Vec::new();
     let mut outcomes = Outcomes {
         shared,
         message: Vec::new(),
@@ -44,18 +44,18 @@ where
         }
         let (id, arguments) = parse(&tasks);
         outcomes.begin(id);
+        IN_TASK.set(std::process::id());
         for argument in arguments {
-            outcome.clear();
-            perform(task, argument, &mut outcome);
-            outcomes.push(&mut outcome)?;
+            outcomes.push(|message| perform(task, argument, message))?;
         }
+        IN_TASK.set(0);
         outcomes.flush()?;
         // Killed before this, the worker is taken to have the task still; the parent knows better.
         claim.in_hand[worker].store(IDLE, SeqCst);
     }
 }
 
-/// Runs a task and writes down its outcome, also if the task, or a `Serialize` or `Drop` of the
+/// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of the
 /// user's, panics.
 fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8], bytes: &mut Vec<u8>)
 where
@@ -63,7 +63,7 @@ where
     R: Serialize,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    IN_TASK.set(std::process::id());
+    let start = bytes.len();
     let done = catch_unwind(AssertUnwindSafe(|| {
         let outcome = match decode(argument) {
             Ok(argument) => {
@@ -75,10 +75,9 @@ where
     }));
     if let Err(payload) = done {
         let (message, location) = (panic_message(payload), PANIC_AT.take());
-        bytes.clear();
+        bytes.truncate(start);
         encode_outcome::<()>(&Err(TaskError::Panicked { message, location }), bytes);
     }
-    IN_TASK.set(0);
 }
 
 fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<u8>) {
@@ -101,28 +100,34 @@ impl Outcomes<'_> {
         self.message.extend(id.to_le_bytes());
     }
 
-    fn push(&mut self, outcome: &mut Vec<u8>) -> Result<(), RingError> {
-        let (capacity, header) = (
-            self.shared.results.capacity(),
-            size_of::<u64>() + size_of::<u32>(),
-        );
-        if header + outcome.len() > capacity {
-            let (what, size) = ("the result".to_owned(), outcome.len());
-            outcome.clear();
-            encode_outcome::<()>(
-                &Err(TaskError::TooLarge {
-                    what,
-                    size,
-                    capacity,
-                }),
-                outcome,
-            );
+    /// Adds the outcome that `write` appends to the message.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), RingError> {
+        const ID: usize = size_of::<u64>();
+        const LENGTH: usize = size_of::<u32>();
+        let (message, capacity) = (&mut self.message, self.shared.results.capacity());
+        let start = message.len();
+        message.extend([0; LENGTH]);
+        write(message);
+        let size = message.len() - start - LENGTH;
+        if ID + LENGTH + size > capacity {
+            message.truncate(start + LENGTH);
+            let what = "the result".to_owned();
+            let error = TaskError::TooLarge {
+                what,
+                size,
+                capacity,
+            };
+            encode_outcome::<()>(&Err(error), message);
         }
-        if self.message.len() + outcome.len() > FLUSH.min(capacity - header) {
-            self.flush()?;
+        let length = (message.len() - start - LENGTH) as u32;
+        message[start..][..LENGTH].copy_from_slice(&length.to_le_bytes());
+        if start > ID && message.len() > FLUSH.min(capacity) {
+            // Those before it go first.
+            self.shared
+                .results
+                .put(&message[..start], Deadline::NEVER)?;
+            message.drain(ID..start);
         }
-        self.message.extend((outcome.len() as u32).to_le_bytes());
-        self.message.extend_from_slice(outcome);
         Ok(())
     }
 
