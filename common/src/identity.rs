@@ -2,7 +2,36 @@
 
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// This process's pid, which costs a system call only once: a pool asks with every task whether
+/// it is in the hands of a forked copy. (`std::process::id` always makes the call.)
+#[inline]
+pub(crate) fn own_pid() -> u32 {
+    match OWN_PID.load(Relaxed) {
+        0 => find_own_pid(),
+        pid => pid,
+    }
+}
+
+/// 0 while nobody has asked.
+static OWN_PID: AtomicU32 = AtomicU32::new(0);
+
+#[cold]
+fn find_own_pid() -> u32 {
+    extern "C" fn forget() {
+        OWN_PID.store(0, Relaxed);
+    }
+    static ONCE: Once = Once::new();
+    // SAFETY: what runs in every forked child is one store.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(forget));
+    });
+    let pid = std::process::id();
+    OWN_PID.store(pid, Relaxed);
+    pid
+}
 
 /// A pid and, in the lower half, when that process started, in clock ticks since the boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,7 +41,7 @@ impl Identity {
     /// This process. `None` if `/proc` cannot be read.
     pub fn mine() -> Option<Self> {
         static MINE: AtomicU64 = AtomicU64::new(0);
-        let pid = std::process::id();
+        let pid = own_pid();
         let known = Identity(MINE.load(Relaxed));
         // A forked child has a copy of its parent's.
         if known.pid() == pid {

@@ -16,7 +16,7 @@ use super::ManagerError;
 use super::wire::{Hello, PART, Reply, Request};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
-use crate::identity::Identity;
+use crate::identity::{Identity, own_pid};
 
 /// The managers that this process can reach: those started by itself or, before the fork, by
 /// its parent.
@@ -76,7 +76,7 @@ impl Door {
     /// One request, one reply, on this thread's own connection.
     pub fn call(&self, request: Request) -> Result<Reply, ManagerError> {
         LINES.with_borrow_mut(|lines| {
-            let pid = std::process::id();
+            let pid = own_pid();
             // Copies of the parent's, here since the fork.
             lines.retain(|_, line| line.pid == pid);
             let line = match lines.entry(self.server.0) {
@@ -106,7 +106,7 @@ impl Door {
                 replies: replies_to,
             })?;
             Ok(Line {
-                pid: std::process::id(),
+                pid: own_pid(),
                 requests,
                 replies,
             })

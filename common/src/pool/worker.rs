@@ -12,6 +12,7 @@ use super::TaskError;
 use super::wire::{Claim, IDLE, Shared, parse};
 use crate::codec::{decode, encode, panic_message};
 use crate::deadline::Deadline;
+use crate::identity::own_pid;
 use crate::process::chain;
 use crate::ring::RingError;
 
@@ -44,7 +45,7 @@ where
         }
         let (id, arguments) = parse(&tasks);
         outcomes.begin(id);
-        IN_TASK.set(std::process::id());
+        IN_TASK.set(own_pid());
         for argument in arguments {
             outcomes.push(|message| perform(task, argument, message))?;
         }
@@ -150,7 +151,7 @@ thread_local! {
 fn catch_panics() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if IN_TASK.get() == std::process::id() {
+        if IN_TASK.get() == own_pid() {
             PANIC_AT.set(
                 panic
                     .location()
