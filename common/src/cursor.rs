@@ -2,9 +2,10 @@
 
 use std::hint;
 use std::thread;
+use std::time::Duration;
 
 use crate::atomic::{AtomicU32, Ordering::SeqCst};
-use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::deadline::Deadline;
 use crate::futex::{self, SPINS, YIELDS};
 
 /// The lowest bit of a position, free because positions are multiples of four.
@@ -91,9 +92,9 @@ impl Cursor {
         self.sleepers.fetch_sub(woken, SeqCst);
     }
 
-    /// Waits until the position is `ready` or the deadline has passed.
+    /// Waits until the position is `ready` or the deadline has passed, in sleeps of at most `nap`.
     #[inline]
-    pub fn wait(&self, deadline: Deadline, ready: impl Fn(Position) -> bool) {
+    pub fn wait(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) {
         for _ in 0..SPINS {
             if ready(self.get()) {
                 return;
@@ -106,17 +107,14 @@ impl Cursor {
             }
             thread::yield_now();
         }
-        while !self.sleep(deadline, &ready) && !deadline.has_passed() {}
+        while !self.sleep(deadline, nap, &ready) && !deadline.has_passed() {}
     }
 
     /// Sleeps once, unless the position is ready; says whether it is.
-    fn sleep(&self, deadline: Deadline, ready: impl Fn(Position) -> bool) -> bool {
+    fn sleep(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) -> bool {
         self.sleepers.fetch_add(1, SeqCst);
         let seen = self.get();
-        let limit = deadline
-            .remaining()
-            .unwrap_or(LONGEST_SLEEP)
-            .min(LONGEST_SLEEP);
+        let limit = deadline.remaining().unwrap_or(nap).min(nap);
         if ready(seen) || !futex::wait(&self.word, seen.0, limit) {
             self.sleepers.fetch_sub(1, SeqCst);
         }

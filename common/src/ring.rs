@@ -14,7 +14,7 @@ use std::{hint, ptr::NonNull};
 
 use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::lock::{Acquired, LockError, RawMutex, SPINS};
 use crate::memory::SharedMemory;
 
@@ -54,7 +54,10 @@ struct Head {
 }
 
 /// See the module's description.
-pub(crate) struct Ring(SharedMemory<Head, u8>);
+pub(crate) struct Ring {
+    memory: SharedMemory<Head, u8>,
+    nap: Duration,
+}
 
 /// Why a record could not be put or taken.
 #[derive(Debug, thiserror::Error)]
@@ -98,12 +101,21 @@ impl Ring {
             RawMutex::init(NonNull::new_unchecked(&raw mut (*head).put.0.mutex))?;
             RawMutex::init(NonNull::new_unchecked(&raw mut (*head).get.0.mutex))?;
         }
-        Ok(Ring(memory))
+        Ok(Ring {
+            memory,
+            nap: LONGEST_SLEEP,
+        })
+    }
+
+    /// With longer sleeps, ten times: for a ring where nobody depends on a wake-up that was lost.
+    pub fn with_long_sleeps(self) -> Self {
+        let nap = 10 * LONGEST_SLEEP;
+        Ring { nap, ..self }
     }
 
     /// The longest record that fits.
     pub fn capacity(&self) -> usize {
-        self.0.len() - HEADER
+        self.memory.len() - HEADER
     }
 
     /// Adds the record at the end, waiting for room.
@@ -128,8 +140,8 @@ impl Ring {
                 // SAFETY: this is the only writer, as it holds the lock, and `size` bytes from
                 // `tail` are free: no reader looks there before `tail` has moved.
                 unsafe {
-                    self.0.write(tail.offset(), &length);
-                    self.0.write(tail.plus(HEADER as u32).offset(), record);
+                    self.memory.write(tail.offset(), &length);
+                    self.memory.write(tail.plus(HEADER as u32).offset(), record);
                 }
                 if !head.tail.0.advance_if_open(tail, size) {
                     return Err(RingError::Closed);
@@ -142,7 +154,7 @@ impl Ring {
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
             }
-            head.head.0.wait(deadline, |taken| {
+            head.head.0.wait(deadline, self.nap, |taken| {
                 // `tail` too: whoever closes may be killed before it has closed `head`.
                 let tail = head.tail.0.get();
                 taken.is_closed() || tail.is_closed() || self.room(tail, taken) >= size
@@ -190,7 +202,7 @@ impl Ring {
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
             }
-            tail.wait(deadline, |put| {
+            tail.wait(deadline, self.nap, |put| {
                 put.is_closed() || put.ahead_of(head.get()) != 0
             });
         }
@@ -231,12 +243,12 @@ impl Ring {
 
     fn head(&self) -> &Head {
         // SAFETY: `new` initialised it, and it stays mapped as long as `self`.
-        unsafe { self.0.head().as_ref() }
+        unsafe { self.memory.head().as_ref() }
     }
 
     /// The free bytes, given how far both sides are. None, if `head` was read long before `tail`.
     fn room(&self, tail: Position, head: Position) -> u32 {
-        (self.0.len() as u32).saturating_sub(tail.ahead_of(head))
+        (self.memory.len() as u32).saturating_sub(tail.ahead_of(head))
     }
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
@@ -284,7 +296,7 @@ impl Ring {
         // SAFETY: the record was published whole, and no writer touches it before `head` has
         // moved, for which the caller holds the lock.
         unsafe {
-            self.0
+            self.memory
                 .read(from.plus(HEADER as u32).offset(), length, record)
         };
         Ok(Some(size_in_ring(length)))
@@ -297,7 +309,7 @@ impl Ring {
             return Ok(None);
         }
         // SAFETY: a header was published here, aligned, and nobody writes to it.
-        let length = unsafe { self.0.read_u32(from.offset()) } as usize;
+        let length = unsafe { self.memory.read_u32(from.offset()) } as usize;
         // Only a stray write of some process can have made it longer.
         if length > there - HEADER {
             return Err(

@@ -27,7 +27,8 @@ pub(super) struct Shared {
 impl Shared {
     pub fn new(capacity: usize, workers: usize) -> io::Result<Self> {
         Ok(Shared {
-            tasks: Ring::new(capacity)?,
+            // A worker that dies may take a wake-up along, but its replacement looks for tasks.
+            tasks: Ring::new(capacity)?.with_long_sleeps(),
             results: Ring::new(capacity)?,
             in_hand: SharedMemory::new(workers)?,
         })

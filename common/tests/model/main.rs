@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use loom::thread;
 
 use cursor::Cursor;
-use deadline::Deadline;
+use deadline::{Deadline, LONGEST_SLEEP};
 use ring::{Ring, RingError, Taker};
 use stage::{Mutation, Stage, mortal, victim_moved};
 
@@ -409,7 +409,11 @@ fn mover_and_waiter(wake_first: bool) {
     let cursor = Arc::new(Cursor::default());
     let waiter = {
         let cursor = Arc::clone(&cursor);
-        thread::spawn(move || cursor.wait(Deadline::NEVER, |position| position.offset() == 4))
+        thread::spawn(move || {
+            cursor.wait(Deadline::NEVER, LONGEST_SLEEP, |position| {
+                position.offset() == 4
+            })
+        })
     };
     if wake_first {
         cursor.wake(1);
