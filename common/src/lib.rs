@@ -7,7 +7,7 @@
 //! | `Value`, `Array` | [`Value`], [`Array`] | `shared.rs` | `mmap`, and a lock |
 //! | `Queue` | [`Queue`] | `queue.rs`, on `ring.rs` and `cursor.rs` | `mmap`, locks, `futex` |
 //! | `Pipe`, `Connection` | [`pipe()`], [`Connection`] | `pipe.rs` | two queues |
-//! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager/` | a process; Unix sockets through ipc-channel |
+//! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager/` | a process; Unix sockets, `epoll` |
 //! | `Pool`, `AsyncResult` | [`Pool`], [`AsyncResult`] | `pool/` | processes and two rings |
 //!
 //! Each file uses only those above it, so this is also an order to read them in. Six small ones

@@ -4,16 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
-use ipc_channel::IpcError;
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::Serialize;
 
 use super::ManagerError;
-use super::wire::{Hello, PART, Reply, Request};
+use super::wire::{PART, Reply, Request, Socket};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::{Identity, own_pid};
@@ -25,7 +22,7 @@ static DOORS: Mutex<Vec<Weak<Door>>> = Mutex::new(Vec::new());
 /// The way to a server, the same for every process.
 pub(super) struct Door {
     server: Identity,
-    sender: Mutex<IpcSender<Hello>>,
+    socket: Socket,
 }
 
 impl Drop for Door {
@@ -38,8 +35,7 @@ impl Drop for Door {
 /// One thread's own connection. A forked copy of it must not be used, or the replies would cross.
 struct Line {
     pid: u32,
-    requests: IpcSender<Request>,
-    replies: IpcReceiver<Reply>,
+    socket: Socket,
 }
 
 thread_local! {
@@ -48,11 +44,8 @@ thread_local! {
 
 impl Door {
     /// A way that children forked from now on have, too.
-    pub fn open(server: Identity, sender: IpcSender<Hello>) -> Arc<Self> {
-        let door = Arc::new(Door {
-            server,
-            sender: Mutex::new(sender),
-        });
+    pub fn open(server: Identity, socket: Socket) -> Arc<Self> {
+        let door = Arc::new(Door { server, socket });
         let mut known = DOORS.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|door| door.strong_count() > 0);
         known.push(Arc::downgrade(&door));
@@ -83,8 +76,8 @@ impl Door {
                 Entry::Occupied(line) => line.into_mut(),
                 Entry::Vacant(place) => place.insert(self.connect()?),
             };
-            retry(|| line.requests.send(request.clone()))
-                .and_then(|()| retry(|| line.replies.recv()))
+            let sent = line.socket.send(&request);
+            sent.and_then(|()| line.socket.receive())
                 .map_err(|error| self.broken(error))
                 .inspect_err(|_| {
                     lines.remove(&self.server.0);
@@ -93,25 +86,13 @@ impl Door {
     }
 
     fn connect(&self) -> Result<Line, ManagerError> {
-        // An end of ipc-channel's that was put on a `Queue` is still waiting to be sent along.
-        if let Ok((scratch, _receiver)) = ipc::channel::<()>() {
-            let _ = catch_unwind(AssertUnwindSafe(|| scratch.send(())));
-        }
-        let connect = || {
-            let (requests, theirs) = ipc::channel()?;
-            let (replies_to, replies) = ipc::channel()?;
-            let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-            sender.send(Hello {
-                requests: theirs,
-                replies: replies_to,
-            })?;
-            Ok(Line {
-                pid: own_pid(),
-                requests,
-                replies,
-            })
-        };
-        retry(connect).map_err(|error| self.broken(error))
+        let (socket, theirs) = Socket::pair().map_err(ManagerError::System)?;
+        let sent = self.socket.send_socket(theirs);
+        sent.map_err(|error| self.broken(error))?;
+        Ok(Line {
+            pid: own_pid(),
+            socket,
+        })
     }
 
     /// A request that is answered with `Done`.
@@ -146,40 +127,17 @@ impl Door {
         true
     }
 
-    fn broken(&self, error: IpcError) -> ManagerError {
-        match error {
-            IpcError::SerializationError(error) => ManagerError::Decode(error.to_string()),
-            IpcError::Io(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-                ) =>
-            {
-                ManagerError::System(error)
+    fn broken(&self, error: io::Error) -> ManagerError {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof};
+        match error.kind() {
+            BrokenPipe | ConnectionReset | UnexpectedEof if self.has_ended() => {
+                ManagerError::Gone {
+                    pid: self.server.pid(),
+                }
             }
-            IpcError::Io(_) | IpcError::Disconnected if self.has_ended() => ManagerError::Gone {
-                pid: self.server.pid(),
-            },
-            IpcError::Io(_) | IpcError::Disconnected => ManagerError::TooManyClients,
-        }
-    }
-}
-
-/// At a program's first send, ipc-channel opens a channel to find out how large a message may be,
-/// and panics if it has no descriptors for that. This is that first send, with two to spare.
-pub(super) fn warm_up() -> io::Result<()> {
-    let spare = ipc::channel::<()>()?;
-    let (sender, _receiver) = ipc::channel()?;
-    drop(spare);
-    sender.send(()).map_err(io::Error::other)
-}
-
-/// Again while a signal interrupts it. A message of one packet is sent whole or not at all.
-fn retry<T>(mut call: impl FnMut() -> Result<T, IpcError>) -> Result<T, IpcError> {
-    loop {
-        match call() {
-            Err(IpcError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+            BrokenPipe | ConnectionReset | UnexpectedEof => ManagerError::TooManyClients,
+            InvalidData => ManagerError::Decode(error.to_string()),
+            _ => ManagerError::System(error),
         }
     }
 }

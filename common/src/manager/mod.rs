@@ -8,20 +8,20 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use ipc_channel::ipc;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
 use crate::identity::Identity;
 use crate::process::{Process, SpawnError};
-use door::{Door, warm_up};
+use door::Door;
 use server::serve;
-use wire::{Reply, Request};
+use wire::{Reply, Request, Socket};
 
 /// A server process that owns values and locks.
 ///
-/// Python: `multiprocessing.Manager`. System: a forked process; Unix sockets through ipc-channel.
+/// Python: `multiprocessing.Manager`. System: a forked process; Unix sockets
+/// (`socketpair` with `SOCK_SEQPACKET`), `epoll`.
 ///
 /// Everybody else holds proxies, and each operation on one is a message to the server and back:
 /// some microseconds, where a [`Value`](crate::Value) takes nanoseconds. In return a value can
@@ -94,13 +94,12 @@ impl Manager {
     /// # Errors
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
-        warm_up().map_err(ManagerError::System)?;
-        let (sender, visitors) = ipc::channel().map_err(ManagerError::System)?;
+        let (socket, visitors) = Socket::pair().map_err(ManagerError::System)?;
         let server = Process::spawn("manager", move || serve(visitors))?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
             ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
         })?;
-        let door = Door::open(server_id, sender);
+        let door = Door::open(server_id, socket);
         Ok(Manager { door, server })
     }
 

@@ -2,22 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
-use ipc_channel::ipc::{IpcMessage, IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::wire::{Hello, PART, Reply, Request};
+use super::wire::{PART, Reply, Request, Socket, patiently, retry};
 
-/// The server's whole life: it has no other state than this, and waits for nobody but `select`.
+/// In place of a client's number: the socket over which new ones introduce themselves.
+const DOOR: u64 = 0;
+
+/// The server's whole life: it has no other state than this, and waits for nobody but `epoll`.
 /// Every request gets one reply, and nobody sends a second request before that, so a reply always
 /// finds room, also when its receiver was stopped.
-pub(super) fn serve(visitors: IpcReceiver<Hello>) -> io::Result<()> {
-    // What `open` catches is no news for the terminal.
-    panic::set_hook(Box::new(|_| ()));
-    // Two descriptors a client; the usual soft limit is 1024.
+pub(super) fn serve(door: Socket) -> io::Result<()> {
+    // A descriptor for each client; the usual soft limit is 1024.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
@@ -25,35 +23,45 @@ pub(super) fn serve(visitors: IpcReceiver<Hello>) -> io::Result<()> {
         clients: HashMap::new(),
         objects: Vec::new(),
     };
-    let mut receivers = IpcReceiverSet::new()?;
-    let door = receivers.add(visitors)?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    let readable = |id| EpollEvent::new(EpollFlags::EPOLLIN, id);
+    epoll.add(&door, readable(DOOR))?;
+    let mut last_client = DOOR;
     loop {
-        for event in receivers.select()? {
-            match event {
-                IpcSelectionResult::MessageReceived(from, message) if from == door => {
-                    // Whoever it was may be dead already, or there was no descriptor for it.
-                    if let Some(Hello { requests, replies }) = open(message)
-                        && let Ok(client) = receivers.add(requests)
-                    {
-                        server.clients.insert(client, Client::new(replies));
-                    }
+        for event in wait(&epoll, &mut [EpollEvent::empty(); 16])? {
+            let from = event.data();
+            if from == DOOR {
+                last_client += 1;
+                // Whoever it was may be dead already, or there was no descriptor for it.
+                if let Some(socket) = door.receive_socket()?
+                    && epoll.add(&socket, readable(last_client)).is_ok()
+                {
+                    server.clients.insert(last_client, Client::new(socket));
                 }
-                IpcSelectionResult::MessageReceived(client, message) => match open(message) {
-                    Some(request) => server.answer(client, request),
-                    None => server.reply(client, Reply::Misunderstood),
-                },
-                IpcSelectionResult::ChannelClosed(client) => server.forget(client),
+            } else if let Some(client) = server.clients.get(&from) {
+                match client.socket.receive() {
+                    Ok(request) => server.answer(from, request),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                        server.reply(from, Reply::Misunderstood);
+                    }
+                    Err(_) => server.forget(from),
+                }
             }
         }
     }
 }
 
-/// What a message says. ipc-channel panics at one whose descriptors did not all arrive, as happens
-/// when this process has no more of them.
-fn open<T: DeserializeOwned + Serialize>(message: IpcMessage) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(|| message.to().ok()))
-        .ok()
-        .flatten()
+/// Who has something to say. Looks for some microseconds before it sleeps.
+fn wait<'a>(epoll: &Epoll, events: &'a mut [EpollEvent]) -> io::Result<&'a [EpollEvent]> {
+    let soon = patiently(|| match epoll.wait(events, EpollTimeout::ZERO) {
+        Ok(0) => None,
+        count => Some(count),
+    });
+    let count = match soon {
+        Some(Ok(count)) => count,
+        _ => retry(|| epoll.wait(events, EpollTimeout::NONE))?,
+    };
+    Ok(&events[..count])
 }
 
 struct Server {
@@ -62,7 +70,7 @@ struct Server {
 }
 
 struct Client {
-    replies: IpcSender<Reply>,
+    socket: Socket,
     /// The parts so far of a value that is being sent.
     inbox: Vec<u8>,
     /// A value that is being fetched, and how much of it was sent.
@@ -71,9 +79,9 @@ struct Client {
 }
 
 impl Client {
-    fn new(replies: IpcSender<Reply>) -> Self {
+    fn new(socket: Socket) -> Self {
         Client {
-            replies,
+            socket,
             inbox: Vec::new(),
             outbox: Vec::new(),
             sent: 0,
@@ -168,10 +176,10 @@ impl Server {
         self.reply(from, reply);
     }
 
-    /// A client that is gone is noticed when its channel closes, not here.
+    /// A client that is gone is noticed when its socket closes, not here.
     fn reply(&self, to: u64, reply: Reply) {
         if let Some(client) = self.clients.get(&to) {
-            let _ = client.replies.send(reply);
+            let _ = client.socket.send(&reply);
         }
     }
 

@@ -335,10 +335,10 @@ fn a_server_without_descriptors_refuses_a_client_and_serves_the_others() {
             *seen.lock().unwrap() += 1;
             assert!(leave.get().is_err());
         };
-        let clients: Vec<_> = (0..40).map(|_| child("client", client)).collect();
-        eventually("all were served or refused", || *seen.lock().unwrap() == 40);
+        let clients: Vec<_> = (0..80).map(|_| child("client", client)).collect();
+        eventually("all were served or refused", || *seen.lock().unwrap() == 80);
         assert!(
-            (1..40).contains(&*refused.lock().unwrap()),
+            (1..80).contains(&*refused.lock().unwrap()),
             "{}",
             refused.lock().unwrap()
         );
