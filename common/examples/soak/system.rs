@@ -13,7 +13,7 @@ pub fn descriptors() -> Result<usize> {
 }
 
 /// The names that this program may have left: in /dev/shm whatever belongs to the user, in /tmp,
-/// where others work too, what has the prefix of the crate `tempfile`, as ipc-channel's sockets.
+/// where others work too, what is named as temporary files are.
 pub fn names() -> Result<BTreeSet<OsString>> {
     let mut names = BTreeSet::new();
     let me = fs::metadata("/proc/self")?.uid();
