@@ -8,4 +8,4 @@ mod class;
 mod program;
 
 pub use class::{any_order, any_order_then, exact, first_words, masked, per_process, sample};
-pub use program::{Output, Program, example, interrupt, run};
+pub use program::{Output, Program, example, interrupt, interrupt_command, run};

@@ -39,12 +39,21 @@ pub fn run(path: impl AsRef<OsStr>) -> Output {
 /// A run does not do so; and as [`Program::wait`] does.
 #[track_caller]
 pub fn interrupt(path: impl AsRef<OsStr>) {
+    interrupt_command(|| Command::new(&path));
+}
+
+/// Like [`interrupt`], for a program with arguments.
+///
+/// # Panics
+/// As [`interrupt`] does.
+#[track_caller]
+pub fn interrupt_command(command: impl Fn() -> Command) {
     let start = Instant::now();
-    run(&path);
+    Program::start(command()).wait();
     let usual = start.elapsed();
     const RUNS: u32 = 30;
     for number in 0..RUNS {
-        let program = Program::start(Command::new(&path));
+        let program = Program::start(command());
         thread::sleep(usual * number / RUNS); // another moment of its work each time
         let interrupted = killpg(program.group(), Signal::SIGINT);
         let output = program.wait_for(Duration::from_secs(2), Duration::from_secs(2));

@@ -1,0 +1,101 @@
+//! A real job: the Mandelbrot set, painted by a pool of processes and then by rayon's threads.
+//!
+//!     cargo run --release -p pool --example mandelbrot -- \
+//!         [--workers N] [--size WIDTHxHEIGHT] [--output FILE.png]
+//!
+//! A task is one row. A worker computes it for itself, and holds the array's lock only while it
+//! copies it into shared memory. What it returns is its pid: so the parent knows whose bar grows.
+//!
+//! `picture.rs` has the formula, `terminal.rs` the arguments and the bars.
+//!
+//! Output: pattern. Times and ratios are masked, pids, who did how many rows, and the path.
+
+mod picture;
+mod terminal;
+
+use std::fs::File;
+use std::hint::black_box;
+use std::process;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use common::{Array, LockError, Pool};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+
+use picture::{Colour, Size};
+use terminal::{Progress, arguments};
+
+/// One process does this part of the rows only, or the others' time would not matter any more.
+const SAMPLE: usize = 8;
+
+fn by_one_process(size: Size) -> Duration {
+    let (start, rows) = (Instant::now(), (0..size.height).step_by(SAMPLE));
+    let part = rows.len() as f64 / size.height as f64;
+    for y in rows {
+        black_box(size.row(y).collect::<Vec<_>>());
+    }
+    start.elapsed().div_f64(part)
+}
+
+fn by_processes(size: Size, workers: usize, picture: &Array<Colour>) -> Result<Duration> {
+    let start = Instant::now();
+    let task = |y: usize| -> Result<u32, LockError> {
+        let row: Vec<_> = size.row(y).collect();
+        picture.lock()?[y * size.width..][..size.width].copy_from_slice(&row);
+        Ok(process::id())
+    };
+    let pool = Pool::new(workers, task)?;
+    let mut progress = Progress::new(size.height, workers);
+    for pid in pool.imap_unordered(0..size.height) {
+        progress.row_done(pid?)?;
+    }
+    progress.finish();
+    pool.join()?;
+    Ok(start.elapsed())
+}
+
+fn by_threads(size: Size, workers: usize, picture: &mut [Colour]) -> Result<Duration> {
+    let start = Instant::now();
+    let task = |(y, row): (usize, &mut [Colour])| {
+        row.iter_mut()
+            .zip(size.row(y))
+            .for_each(|(pixel, colour)| *pixel = colour);
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(workers).build()?;
+    pool.install(|| {
+        picture
+            .par_chunks_mut(size.width)
+            .enumerate()
+            .for_each(task)
+    });
+    Ok(start.elapsed())
+}
+
+fn main() -> Result<()> {
+    let (workers, size, output) = arguments()?;
+    // Before the work, or its error would come after it.
+    let file = File::create(&output).with_context(|| format!("cannot write {output:?}"))?;
+    println!(
+        "{} by {} pixels, workers: {workers}",
+        size.width, size.height
+    );
+
+    let alone = by_one_process(size);
+    println!("one process: {alone:.2?}, from every eighth row");
+    let report = |who, time: Duration| {
+        let ratio = alone.as_secs_f64() / time.as_secs_f64();
+        println!("{who}: {time:.2?}, {ratio:.2} times as fast");
+    };
+
+    let mut picture = vec![[0; 3]; size.width * size.height];
+    let shared = Array::new(&picture)?;
+    report("processes", by_processes(size, workers, &shared)?);
+    report("threads of rayon", by_threads(size, workers, &mut picture)?);
+    ensure!(*shared.lock()? == picture[..], "their pictures differ");
+
+    let written = size.write(file, &picture);
+    written.with_context(|| format!("cannot write {output:?}"))?;
+    println!("Both painted the same: {}", output.display());
+    Ok(())
+}
