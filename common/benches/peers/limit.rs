@@ -16,7 +16,7 @@ use nix::unistd::{ForkResult, fork};
 use rayon::prelude::*;
 
 use crate::crates;
-use crate::work::{MIB, Timed, collatz, cores, with_another};
+use crate::work::{HEIGHT, MIB, Timed, WIDTH, collatz, cores, mandelbrot_row, with_another};
 
 pub fn timed(row: &str) -> Option<Timed> {
     Some(match row {
@@ -29,6 +29,7 @@ pub fn timed(row: &str) -> Option<Timed> {
         "echo" | "apply" => pipe,
         "manager" => |n| crates::echo(4 * n),
         "map" => rayon_map,
+        "mandelbrot" => rayon_mandelbrot,
         _ => return None,
     })
 }
@@ -141,15 +142,35 @@ fn pipe(n: u64) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn rayon_map(n: u64) -> Result<Duration> {
-    let pool = rayon::ThreadPoolBuilder::new()
+fn rayon() -> Result<rayon::ThreadPool> {
+    Ok(rayon::ThreadPoolBuilder::new()
         .num_threads(cores())
-        .build()?;
-    pool.install(|| {
+        .build()?)
+}
+
+fn rayon_map(n: u64) -> Result<Duration> {
+    rayon()?.install(|| {
         let start = Instant::now();
         let lengths: Vec<u32> = (1..=n).into_par_iter().map(collatz).collect();
         let time = start.elapsed();
         lengths.last().context("no lengths")?;
         Ok(time)
+    })
+}
+
+fn rayon_mandelbrot(n: u64) -> Result<Duration> {
+    let mut picture = vec![0_u16; WIDTH * HEIGHT];
+    let paint = |(y, row): (usize, &mut [u16])| {
+        for (pixel, steps) in row.iter_mut().zip(mandelbrot_row(y)) {
+            *pixel = steps;
+        }
+    };
+    rayon()?.install(|| {
+        let start = Instant::now();
+        for _ in 0..n {
+            let rows = picture.par_chunks_mut(WIDTH).enumerate();
+            rows.for_each(paint);
+        }
+        Ok(start.elapsed())
     })
 }

@@ -5,11 +5,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use common::{Manager, Pool, Process, Queue, Value};
+use common::{Array, LockError, Manager, Pool, Process, Queue, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::work::{Letter, MIB, Timed, buffer, collatz, cores, cpu_of_children, with_another};
+use crate::work::{
+    HEIGHT, Letter, MIB, Timed, WIDTH, buffer, collatz, cores, cpu_of_children, mandelbrot_row,
+    with_another,
+};
 
 pub fn timed(row: &str) -> Option<Timed> {
     Some(match row {
@@ -25,6 +28,7 @@ pub fn timed(row: &str) -> Option<Timed> {
         "apply" => apply,
         "async" => apply_async,
         "map" => map,
+        "mandelbrot" => mandelbrot,
         "idle" => idle,
         _ => return None,
     })
@@ -137,6 +141,20 @@ fn map(n: u64) -> Result<Duration> {
     let time = start.elapsed();
     lengths.last().context("no lengths")?;
     Ok(time)
+}
+
+fn mandelbrot(n: u64) -> Result<Duration> {
+    let picture = Array::new(&[0_u16; WIDTH * HEIGHT])?;
+    let pool = Pool::new(cores(), |y: usize| -> Result<(), LockError> {
+        let row: Vec<u16> = mandelbrot_row(y).collect();
+        picture.lock()?[y * WIDTH..][..WIDTH].copy_from_slice(&row);
+        Ok(())
+    })?;
+    let start = Instant::now();
+    for _ in 0..n {
+        pool.imap_unordered(0..HEIGHT).collect::<Result<(), _>>()?;
+    }
+    Ok(start.elapsed())
 }
 
 /// The CPU time of four workers, their supervisor and their parent, in `n` milliseconds.

@@ -27,7 +27,7 @@ const PIPE: &str = "a pipe(2) there, one back";
 const NONE: &str = "";
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 13] = [
+pub const ROWS: [Row; 14] = [
     row("start", "start and join a process", ["procspawn, a fresh program", "fork, _exit, waitpid"],
         [Some(8.0), None, Some(1.0 / 1.25)]),
     row("lock", "lock, add 1, unlock: alone", [NONE, "a robust pthread mutex"],
@@ -52,6 +52,8 @@ pub const ROWS: [Row; 13] = [
         [Some(40.0), Some(40.0), None]),
     row("map", "Pool: map, Collatz lengths", [NONE, "rayon, as many threads"],
         [Some(20.0), None, Some(0.8)]),
+    row("mandelbrot", "Mandelbrot, 1600x1200", [NONE, "rayon, as many threads"],
+        [Some(15.0), None, Some(1.0 / 1.1)]),
     Row { unit: Unit::CpuPerSecond, ..row("idle", "4 idle workers, CPU in 1 s", [NONE, NONE],
         [None, None, None]) },
 ];
@@ -77,6 +79,8 @@ impl Row {
         match (self.name, quick) {
             ("map", false) => (1_000_000, 1_000_000),
             ("map", true) => (10_000, 10_000),
+            // One picture takes long enough.
+            ("mandelbrot", _) => (1, 1),
             ("idle", false) => (1000, 1000),
             ("idle", true) => (100, 100),
             (_, false) => (16, u64::MAX),

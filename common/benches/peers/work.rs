@@ -71,6 +71,25 @@ pub fn collatz(mut number: u64) -> u32 {
     length
 }
 
+/// The size of the picture of the Mandelbrot set.
+pub const WIDTH: usize = 1600;
+pub const HEIGHT: usize = 1200;
+
+/// A row of the picture: for each pixel, how many steps z = z² + c takes to leave the circle of
+/// radius 2, or 500.
+pub fn mandelbrot_row(y: usize) -> impl Iterator<Item = u16> {
+    let imaginary = 1.3125 - (y as f64 + 0.5) * 2.625 / HEIGHT as f64;
+    (0..WIDTH).map(move |x| {
+        let real = (x as f64 + 0.5) * 3.5 / WIDTH as f64 - 2.4;
+        let (mut zr, mut zi, mut steps) = (0.0, 0.0, 0);
+        while zr * zr + zi * zi <= 4.0 && steps < 500 {
+            (zr, zi) = (zr * zr - zi * zi + real, 2.0 * zr * zi + imaginary);
+            steps += 1;
+        }
+        steps
+    })
+}
+
 /// As many workers as the machine can run at a time.
 pub fn cores() -> usize {
     available_parallelism().map_or(1, NonZeroUsize::get)
