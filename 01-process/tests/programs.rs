@@ -1,17 +1,16 @@
 //! What the chapter's programs print.
 
-use insta::assert_snapshot;
-use testing::{any_order_then, exact, example, interrupt, run};
+use testing::{any_order_then, assert_output, exact, example, interrupt, run};
 
 #[test]
 fn main_program() {
     let output = run(env!("CARGO_BIN_EXE_01-process")).success();
-    assert_snapshot!(any_order_then(1, &output));
+    assert_output!(any_order_then(1, output));
 }
 
 #[test]
 fn exec() {
-    assert_snapshot!(exact(&run(example("exec")).success()));
+    assert_output!(exact(run(example("exec")).success()));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use insta::assert_snapshot;
-use testing::{exact, example, interrupt, masked, run};
+use testing::{assert_output, exact, example, interrupt, masked, run};
 
 #[test]
 fn main_program() {
@@ -51,17 +50,17 @@ fn main_program() {
     said_counts.sort_unstable();
     assert_eq!(said_counts, counts, "{said}");
     let end = masked("got ", "[some]", end);
-    assert_snapshot!(masked("and ", "[others]", &end));
+    assert_output!(masked("and ", "[others]", end));
 }
 
 #[test]
 fn pipe() {
-    assert_snapshot!(exact(&run(example("pipe")).success()));
+    assert_output!(exact(run(example("pipe")).success()));
 }
 
 #[test]
 fn ipc_channel() {
-    assert_snapshot!(exact(&run(example("ipc_channel")).success()));
+    assert_output!(exact(run(example("ipc_channel")).success()));
 }
 
 #[test]

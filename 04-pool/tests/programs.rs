@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use insta::assert_snapshot;
 use testing::{
-    Output, Program, any_order_then, exact, example, interrupt, interrupt_command, masked, run,
+    Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
+    interrupt_command, masked, run,
 };
 
 /// The numbers of the lines that start in this way.
@@ -19,18 +19,18 @@ fn values_after(start: &str, output: &str) -> Vec<i64> {
 }
 
 /// Checks what is true of the results whatever they are, and masks them.
-fn results_masked(last: usize, output: &str) -> String {
+fn results_masked(last: usize, output: &str) -> Claim {
     assert!(
         values_after("result: ", output)
             .iter()
             .all(|result| (-30..=0).contains(result)),
         "each task reads after its own ten subtractions:\n{output}"
     );
-    masked("result: ", "[value]", &any_order_then(last, output))
+    masked("result: ", "[value]", any_order_then(last, output))
 }
 
 /// The same for processes and threads.
-fn four_tasks(program: &Path) -> String {
+fn four_tasks(program: &Path) -> Claim {
     let output = run(program).success();
     let end = values_after("Shared variable value: ", &output);
     assert!(
@@ -44,12 +44,12 @@ fn four_tasks(program: &Path) -> String {
 
 #[test]
 fn main_program() {
-    assert_snapshot!(four_tasks(env!("CARGO_BIN_EXE_04-pool").as_ref()));
+    assert_output!(four_tasks(env!("CARGO_BIN_EXE_04-pool").as_ref()));
 }
 
 #[test]
 fn threads() {
-    assert_snapshot!(four_tasks(&example("threads")));
+    assert_output!(four_tasks(&example("threads")));
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn error_callback() {
         "three tasks make ten subtractions each, the failing one 1 to 10: {subtracted}"
     );
     let output = results_masked(3, &output);
-    let output = masked("value: ", "[value]", &output);
-    assert_snapshot!(masked(" - ", "[subtracted]", &output));
+    let output = masked("value: ", "[value]", output);
+    assert_output!(masked(" - ", "[subtracted]", output));
 }
 
 #[test]
@@ -187,11 +187,11 @@ fn mandelbrot_paints_the_set() {
         "each row was done once: {output}"
     );
     let output = others.concat();
-    let output = masked("processes: ", "[time]", &output);
-    let output = masked("rayon: ", "[time]", &output);
-    let output = masked("[time], ", "[ratio]", &output);
-    let output = masked("process: ", "[time]", &output);
-    assert_snapshot!(masked("the same: ", "[path]", &output));
+    let output = masked("processes: ", "[time]", output);
+    let output = masked("rayon: ", "[time]", output);
+    let output = masked("[time], ", "[ratio]", output);
+    let output = masked("process: ", "[time]", output);
+    assert_output!(masked("the same: ", "[path]", output));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn mandelbrot_says_what_it_cannot_use() {
         );
         usage = rest.to_owned();
     }
-    assert_snapshot!(exact(&(messages + &usage)));
+    assert_output!(exact(&(messages + &usage)));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn mandelbrot_says_where_it_cannot_write() {
     let at_once = Program::start(mandelbrot(&["--output", "/"])).wait();
     let full = ["--workers", "1", "--size", "1x1", "--output", "/dev/full"];
     let in_the_end = Program::start(mandelbrot(&full)).wait();
-    assert_snapshot!(exact(
+    assert_output!(exact(
         &(failure(at_once, "") + &failure(in_the_end, "rayon"))
     ));
 }

@@ -1,11 +1,17 @@
 //! Runs the programs of this workspace and says what may be claimed of their output.
 //!
-//! A test runs a program with [`run`], brings its output into the form of its class ([`exact`],
-//! [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and compares
-//! that with a snapshot.
+//! A test runs a program with [`run`], hides in its output what differs from run to run ([`exact`],
+//! [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and compares the
+//! [`Claim`] that is left with a snapshot, by [`assert_output`].
 
 mod class;
 mod program;
+mod snapshot;
 
-pub use class::{any_order, any_order_then, exact, first_words, masked, per_process, sample};
+#[doc(hidden)]
+pub use insta;
+
+pub use class::{Claim, any_order, any_order_then, exact, masked, per_process, sample};
 pub use program::{Output, Program, example, interrupt, interrupt_command, run};
+#[doc(hidden)]
+pub use snapshot::settings;
