@@ -14,7 +14,31 @@ fn exec() {
 }
 
 #[test]
+fn zombie() {
+    assert_output!(exact(run(example("zombie")).success()));
+}
+
+#[test]
+fn orphan() {
+    assert_output!(exact(run(example("orphan")).success()));
+}
+
+#[test]
+fn buffered_twice() {
+    assert_output!(exact(run(example("buffered_twice")).success()));
+}
+
+#[test]
+fn fork_with_threads() {
+    assert_output!(exact(run(example("fork_with_threads")).success()));
+}
+
+#[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_01-process"));
     interrupt(example("exec"));
+    interrupt(example("zombie"));
+    interrupt(example("orphan"));
+    interrupt(example("buffered_twice"));
+    interrupt(example("fork_with_threads"));
 }

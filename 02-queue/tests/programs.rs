@@ -64,8 +64,20 @@ fn ipc_channel() {
 }
 
 #[test]
+fn join_before_drain() {
+    assert_output!(exact(run(example("join_before_drain")).success()));
+}
+
+#[test]
+fn no_end() {
+    assert_output!(exact(run(example("no_end")).success()));
+}
+
+#[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_02-queue"));
     interrupt(example("pipe"));
     interrupt(example("ipc_channel"));
+    interrupt(example("join_before_drain"));
+    interrupt(example("no_end"));
 }

@@ -1,6 +1,6 @@
 //! What the chapter's programs print.
 
-use testing::{assert_output, exact, example, interrupt, run};
+use testing::{any_order_then, assert_output, exact, example, interrupt, run};
 
 #[test]
 fn main_program() {
@@ -14,7 +14,31 @@ fn in_parent() {
 }
 
 #[test]
+fn lost_update() {
+    assert_output!(exact(run(example("lost_update")).success()));
+}
+
+#[test]
+fn read_outside_lock() {
+    assert_output!(exact(run(example("read_outside_lock")).success()));
+}
+
+#[test]
+fn lock_order() {
+    assert_output!(any_order_then(1, run(example("lock_order")).success()));
+}
+
+#[test]
+fn killed_owner() {
+    assert_output!(exact(run(example("killed_owner")).success()));
+}
+
+#[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_03-callback"));
     interrupt(example("in_parent"));
+    interrupt(example("lost_update"));
+    interrupt(example("read_outside_lock"));
+    interrupt(example("lock_order"));
+    interrupt(example("killed_owner"));
 }

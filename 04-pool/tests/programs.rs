@@ -74,10 +74,20 @@ fn error_callback() {
 }
 
 #[test]
+fn killed_worker() {
+    assert_output!(masked(
+        "worker process ",
+        "[pid]",
+        run(example("killed_worker")).success()
+    ));
+}
+
+#[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_04-pool"));
     interrupt(example("error_callback"));
     interrupt(example("threads"));
+    interrupt(example("killed_worker"));
 }
 
 fn mandelbrot<T: AsRef<OsStr>>(arguments: &[T]) -> Command {
