@@ -1,12 +1,16 @@
 //! What the chapter's programs print.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::BufReader;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::num::NonZero;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::Command;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, openpty};
 use testing::{
     Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
     interrupt_command, masked, run,
@@ -90,40 +94,23 @@ fn ctrl_c_ends_them() {
     interrupt(example("killed_worker"));
 }
 
-fn mandelbrot<T: AsRef<OsStr>>(arguments: &[T]) -> Command {
+/// In Cargo's folder for what tests write.
+fn mandelbrot(arguments: &str) -> Command {
     let mut command = Command::new(example("mandelbrot"));
-    // Errors are shown without the place where they were made.
+    command.args(arguments.split_whitespace());
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    // Or errors would come with the place where they were made.
+    command.env_remove("RUST_BACKTRACE");
+    command.env_remove("RUST_LIB_BACKTRACE");
     command
-        .args(arguments)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("RUST_LIB_BACKTRACE");
-    command
-}
-
-/// The path of a file that is removed when this is dropped.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str) -> Self {
-        Temporary(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("Cargo's path is UTF-8")
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
 
 /// The pixels of a PNG, whose size must be this.
-fn pixels(path: &Path) -> Vec<[u8; 3]> {
+fn pixels(name: &str) -> Vec<[u8; 3]> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let file = File::open(path).expect("there is a picture");
     let mut png = png::Decoder::new(BufReader::new(file))
         .read_info()
@@ -153,18 +140,10 @@ fn in_the_set(x: usize, y: usize) -> [bool; 4] {
 
 #[test]
 fn mandelbrot_paints_the_set() {
-    let picture = Temporary::new("mandelbrot.png");
-    let arguments = [
-        "--workers",
-        "2",
-        "--size",
-        "64x48",
-        "--output",
-        picture.path(),
-    ];
-    let output = Program::start(mandelbrot(&arguments)).wait().success();
+    let arguments = "--workers 2 --size 64x48 --output mandelbrot.png";
+    let output = Program::start(mandelbrot(arguments)).wait().success();
 
-    let pixels = pixels(&picture.0);
+    let pixels = pixels("mandelbrot.png");
     let mut black = 0;
     for (at, pixel) in pixels.iter().enumerate() {
         let (x, y) = (at % WIDTH, at / WIDTH);
@@ -183,25 +162,86 @@ fn mandelbrot_paints_the_set() {
         pixels[0]
     );
 
-    // One worker may be done before the other one begins.
+    assert!(!output.contains('\x1b'), "no escape codes: {output:?}");
+    assert_output!(times_masked(&without_workers(HEIGHT, &output)));
+}
+
+/// The lines that do not say how many rows a worker did, which must come to all rows. One worker
+/// may be done before the other one begins.
+fn without_workers(rows: usize, output: &str) -> String {
     let (workers, others): (Vec<_>, Vec<_>) = output
         .split_inclusive('\n')
         .partition(|line| line.starts_with("  worker "));
-    let numbers = workers
-        .iter()
-        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<usize>().ok());
     assert!((1..=2).contains(&workers.len()), "{output}");
-    assert_eq!(
-        numbers.sum::<usize>(),
-        HEIGHT,
-        "each row was done once: {output}"
-    );
-    let output = others.concat();
+    let number = |line: &&str| line.split_whitespace().nth_back(1)?.parse::<usize>().ok();
+    let sum: Option<usize> = workers.iter().map(number).sum();
+    assert_eq!(sum, Some(rows), "each row was done once: {output}");
+    others.concat()
+}
+
+fn times_masked(output: &str) -> Claim {
     let output = masked("processes: ", "[time]", output);
     let output = masked("rayon: ", "[time]", output);
     let output = masked("[time], ", "[ratio]", output);
-    let output = masked("process: ", "[time]", output);
-    assert_output!(masked("the same: ", "[path]", output));
+    masked("process: ", "[time]", output)
+}
+
+const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not 0");
+const LINES: NonZero<u16> = NonZero::new(24).expect("not 0");
+
+/// What a program writes to a terminal.
+fn on_a_terminal(mut command: Command) -> String {
+    let size = Winsize {
+        ws_row: LINES.get(),
+        ws_col: COLUMNS.get(),
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let terminal = openpty(&size, None).expect("there is another terminal");
+    let mut program = command
+        .stdout(terminal.slave)
+        .env("TERM", "xterm")
+        .spawn()
+        .expect("it starts");
+    drop(command); // our copy of the program's end
+    let mut written = Vec::new();
+    let mut terminal = File::from(terminal.master);
+    let mut piece = [0; 4096];
+    loop {
+        let limit = PollTimeout::from(30_000_u16);
+        let ready = poll(
+            &mut [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)],
+            limit,
+        );
+        if ready != Ok(1) {
+            program.kill().expect("it is ours");
+            panic!("nothing more for 30 seconds: {ready:?}");
+        }
+        // An error, EIO, when the program has ended.
+        match terminal.read(&mut piece) {
+            Ok(length) => written.extend_from_slice(&piece[..length]),
+            Err(_) => break,
+        }
+    }
+    assert!(program.wait().expect("it ends").success());
+    String::from_utf8(written).expect("it writes UTF-8")
+}
+
+#[test]
+fn mandelbrot_draws_bars_in_place_on_a_terminal() {
+    let arguments = "--workers 2 --size 320x240 --output terminal.png";
+    let written = on_a_terminal(mandelbrot(arguments));
+    assert!(written.contains("█░"), "a bar grows: {written:?}");
+    assert!(
+        !written.contains("\x1b[?"),
+        "no mode is left behind by Ctrl-C: {written:?}"
+    );
+
+    let mut terminal = vt100::Parser::new(LINES, COLUMNS, 0);
+    terminal.process(written.as_bytes());
+    let screen = terminal.screen().rows(0, COLUMNS.get());
+    let screen: String = screen.map(|row| row + "\n").collect();
+    assert_output!(times_masked(&without_workers(240, screen.trim_end())));
 }
 
 #[test]
@@ -220,19 +260,17 @@ fn mandelbrot_says_what_it_cannot_use() {
         "--colours 16",
         "picture.png",
     ];
-    let mut bad: Vec<Vec<_>> = bad
-        .map(|line| line.split(' ').map(OsString::from).collect())
-        .into();
-    bad.push(vec![OsString::from_vec(vec![0xff])]); // no UTF-8
+    let mut commands = Vec::from(bad.map(mandelbrot));
+    let mut no_text = mandelbrot("--workers 2");
+    no_text.arg(OsStr::from_bytes(b"\xff"));
+    commands.push(no_text);
+
     let (mut messages, mut usage) = (String::new(), String::new());
-    for arguments in bad {
-        let message = failure(Program::start(mandelbrot(&arguments)).wait(), "");
+    for command in commands {
+        let message = failure(Program::start(command).wait(), "");
         let (first, rest) = message.split_once('\n').expect("several lines");
         messages = messages + first + "\n";
-        assert!(
-            usage.is_empty() || usage == rest,
-            "the same for all: {rest}"
-        );
+        assert!(usage.is_empty() || usage == rest, "not the usage: {rest}");
         usage = rest.to_owned();
     }
     assert_output!(exact(&(messages + &usage)));
@@ -240,9 +278,9 @@ fn mandelbrot_says_what_it_cannot_use() {
 
 #[test]
 fn mandelbrot_says_where_it_cannot_write() {
-    let at_once = Program::start(mandelbrot(&["--output", "/"])).wait();
-    let full = ["--workers", "1", "--size", "1x1", "--output", "/dev/full"];
-    let in_the_end = Program::start(mandelbrot(&full)).wait();
+    let at_once = Program::start(mandelbrot("--output /")).wait();
+    let full = "--workers 1 --size 1x1 --output /dev/full";
+    let in_the_end = Program::start(mandelbrot(full)).wait();
     assert_output!(exact(
         &(failure(at_once, "") + &failure(in_the_end, "rayon"))
     ));
@@ -260,14 +298,6 @@ fn failure(output: Output, work: &str) -> String {
 
 #[test]
 fn ctrl_c_ends_mandelbrot() {
-    let picture = Temporary::new("interrupted.png");
-    let arguments = [
-        "--workers",
-        "2",
-        "--size",
-        "160x120",
-        "--output",
-        picture.path(),
-    ];
-    interrupt_command(|| mandelbrot(&arguments));
+    let arguments = "--workers 2 --size 160x120 --output interrupted.png";
+    interrupt_command(|| mandelbrot(arguments));
 }

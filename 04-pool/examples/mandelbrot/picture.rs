@@ -21,8 +21,8 @@ pub struct Size {
 }
 
 impl Size {
-    pub fn row(self, y: usize) -> impl Iterator<Item = Colour> {
-        (0..self.width).map(move |x| self.pixel(x, y))
+    pub fn row(self, y: usize) -> Vec<Colour> {
+        (0..self.width).map(|x| self.pixel(x, y)).collect()
     }
 
     /// The mean of four points, since one would hit the fine threads by chance only.
