@@ -1,6 +1,6 @@
 //! What the chapter's programs print.
 
-use testing::{any_order_then, assert_output, exact, example, interrupt, run};
+use testing::{any_order_then, assert_output, exact, example, interrupt, python, run};
 
 #[test]
 fn main_program() {
@@ -31,6 +31,34 @@ fn buffered_twice() {
 #[test]
 fn fork_with_threads() {
     assert_output!(exact(run(example("fork_with_threads")).success()));
+}
+
+#[test]
+fn python_main_program() {
+    if let Some(output) = python("process") {
+        assert_output!("main_program", any_order_then(1, output.success()));
+    }
+}
+
+#[test]
+fn python_buffered_twice() {
+    if let Some(output) = python("buffered_twice") {
+        assert_output!("buffered_twice", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_orphan() {
+    if let Some(output) = python("orphan") {
+        assert_output!(exact(output.success()));
+    }
+}
+
+#[test]
+fn python_fork_with_threads() {
+    if let Some(output) = python("fork_with_threads") {
+        assert_output!(exact(output.success()));
+    }
 }
 
 #[test]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use testing::{assert_output, exact, example, interrupt, masked, run};
+use testing::{Claim, assert_output, exact, example, interrupt, masked, python, run};
 
-#[test]
-fn main_program() {
-    let output = run(env!("CARGO_BIN_EXE_02-queue")).success();
+/// Checks all that is said of the items, and claims the end.
+fn producers_and_consumers(output: &str) -> Claim {
     let (work, end) = output.split_at(output.find("The consumers got").unwrap_or(output.len()));
 
     let mut made_by = Vec::new(); // of the items 1, 2, 3, ...
@@ -50,7 +49,20 @@ fn main_program() {
     said_counts.sort_unstable();
     assert_eq!(said_counts, counts, "{said}");
     let end = masked("got ", "[some]", end);
-    assert_output!(masked("and ", "[others]", end));
+    masked("and ", "[others]", end)
+}
+
+#[test]
+fn main_program() {
+    let output = run(env!("CARGO_BIN_EXE_02-queue")).success();
+    assert_output!(producers_and_consumers(&output));
+}
+
+#[test]
+fn python_main_program() {
+    if let Some(output) = python("queue_and_value") {
+        assert_output!("main_program", producers_and_consumers(&output.success()));
+    }
 }
 
 #[test]
@@ -71,6 +83,27 @@ fn join_before_drain() {
 #[test]
 fn no_end() {
     assert_output!(exact(run(example("no_end")).success()));
+}
+
+#[test]
+fn python_join_before_drain() {
+    if let Some(output) = python("join_before_drain") {
+        assert_output!(exact(output.success()));
+    }
+}
+
+#[test]
+fn python_no_end() {
+    if let Some(output) = python("no_end") {
+        let output = output.success();
+        let last = output.split_whitespace().rev().nth(3).unwrap_or_default();
+        let wrong: u32 = last.parse().expect("a number of tries");
+        assert!(
+            (1..=300).contains(&wrong),
+            "empty() is wrong at times: {output}"
+        );
+        assert_output!(masked("it was empty in ", "[some]", output));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the chapter's programs print.
 
-use testing::{any_order_then, assert_output, exact, example, interrupt, run};
+use testing::{any_order_then, assert_output, exact, example, interrupt, python, run};
 
 #[test]
 fn main_program() {
@@ -31,6 +31,27 @@ fn lock_order() {
 #[test]
 fn killed_owner() {
     assert_output!(exact(run(example("killed_owner")).success()));
+}
+
+#[test]
+fn python_main_program() {
+    if let Some(output) = python("callback") {
+        assert_output!("main_program", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_lost_update() {
+    if let Some(output) = python("lost_update") {
+        assert_output!("lost_update", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_killed_owner() {
+    if let Some(output) = python("killed_owner") {
+        assert_output!(exact(output.success()));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use testing::{
     Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
-    interrupt_command, masked, run,
+    interrupt_command, masked, python, run,
 };
 
 /// The numbers of the lines that start in this way.
@@ -33,27 +33,26 @@ fn results_masked(last: usize, output: &str) -> Claim {
     masked("result: ", "[value]", any_order_then(last, output))
 }
 
-/// The same for processes and threads.
-fn four_tasks(program: &Path) -> Claim {
-    let output = run(program).success();
-    let end = values_after("Shared variable value: ", &output);
+/// The same for processes, threads and Python.
+fn four_tasks(output: &str) -> Claim {
+    let end = values_after("Shared variable value: ", output);
     assert!(
-        values_after("result: ", &output)
+        values_after("result: ", output)
             .iter()
             .any(|result| end == [*result]),
         "the task with the last subtraction reads what is left in the end:\n{output}"
     );
-    results_masked(1, &output)
+    results_masked(1, output)
 }
 
 #[test]
 fn main_program() {
-    assert_output!(four_tasks(env!("CARGO_BIN_EXE_04-pool").as_ref()));
+    assert_output!(four_tasks(&run(env!("CARGO_BIN_EXE_04-pool")).success()));
 }
 
 #[test]
 fn threads() {
-    assert_output!(four_tasks(&example("threads")));
+    assert_output!(four_tasks(&run(example("threads")).success()));
 }
 
 #[test]
@@ -84,6 +83,20 @@ fn killed_worker() {
         "[pid]",
         run(example("killed_worker")).success()
     ));
+}
+
+#[test]
+fn python_main_program() {
+    if let Some(output) = python("pool") {
+        assert_output!("main_program", four_tasks(&output.success()));
+    }
+}
+
+#[test]
+fn python_killed_worker() {
+    if let Some(output) = python("killed_worker") {
+        assert_output!(exact(output.success()));
+    }
 }
 
 #[test]

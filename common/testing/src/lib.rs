@@ -1,6 +1,6 @@
 //! Runs the programs of this workspace and says what may be claimed of their output.
 //!
-//! A test runs a program with [`run`], hides in its output what differs from run to run ([`exact`],
+//! A test runs a program with [`run`] or [`python`], hides in its output what differs from run to run ([`exact`],
 //! [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and compares the
 //! [`Claim`] that is left with a snapshot, by [`assert_output`].
 
@@ -12,6 +12,6 @@ mod snapshot;
 pub use insta;
 
 pub use class::{Claim, any_order, any_order_then, exact, masked, per_process, sample};
-pub use program::{Output, Program, example, interrupt, interrupt_command, run};
+pub use program::{Output, Program, example, interrupt, interrupt_command, python, run};
 #[doc(hidden)]
 pub use snapshot::settings;

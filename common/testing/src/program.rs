@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +29,28 @@ const GRACE: Duration = Duration::from_secs(3);
 #[track_caller]
 pub fn run(path: impl AsRef<OsStr>) -> Output {
     Program::start(Command::new(path)).wait()
+}
+
+/// Runs a Python program of this package, `python/NAME.py`. `None` where there is no `python3`,
+/// and a line that says so, also when a test's output is not shown.
+///
+/// # Panics
+/// As [`Program::wait`] does.
+#[track_caller]
+pub fn python(name: &str) -> Option<Output> {
+    let version = Command::new("python3").arg("--version").output();
+    match version {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let _ = writeln!(io::stderr(), "not run, as there is no python3: {name}.py");
+            None
+        }
+        _ => {
+            let mut python = Command::new("python3");
+            // Without the user's settings, such as PYTHONUNBUFFERED.
+            python.arg("-E").arg(format!("python/{name}.py"));
+            Some(Program::start(python).wait())
+        }
+    }
 }
 
 /// Runs a program many times and presses Ctrl-C at another moment each time: all its processes get
