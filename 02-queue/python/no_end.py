@@ -24,7 +24,7 @@ def consume(says_the_end):
     items = mp.Queue()
     process = mp.Process(target=producer, args=(items, says_the_end))
     process.start()
-    process.join()
+    process.join()  # before the drain: these few items fit into the pipe
     try:
         # Without a limit, this would wait for ever.
         while (item := items.get(timeout=0.2)) is not None:
