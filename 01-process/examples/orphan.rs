@@ -1,7 +1,9 @@
 //! A child whose parent has ended is an orphan: it runs on, and another process adopts it.
 //!
-//! It works on, unseen. Python's children, too, when their parent is killed. A `Process` asks the
-//! kernel to kill it when its parent ends (`PR_SET_PDEATHSIG`). Output: exact.
+//! It works on, unseen. Python's children do so, too, when their parent is killed. A `Process` asks
+//! the kernel to kill it when its parent ends (`PR_SET_PDEATHSIG`).
+//!
+//! Output: exact.
 
 use std::io::{BufRead, BufReader, Write, pipe};
 use std::process::Command;
@@ -31,8 +33,7 @@ fn main() -> Result<()> {
     let before = parent_of(child)?;
     parent.kill()?;
     println!("  its parent is killed: {}", parent.join()?);
-    let after = parent_of(child)?;
-    println!("  another adopts it: {}", after != before);
+    println!("  another adopts it: {}", parent_of(child)? != before);
     writeln!(to_child, "yes")?;
     let mut lines = BufReader::new(from_child).lines();
     println!("  it runs: {}", lines.next().context("no answer")??);

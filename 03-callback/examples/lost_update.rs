@@ -1,4 +1,4 @@
-//! To read, add and write under separate locks loses additions.
+//! To lock for a read, and again for the write, loses additions.
 //!
 //! Between one process's read and its write, another one reads the same number, and both write the
 //! same sum. The lock is taken each time, and does not help. In Python this is `value.value += 1`:
@@ -21,7 +21,7 @@ fn meet(other: &Other) -> Result<(), PipeError> {
     other.recv()
 }
 
-fn add_under_two_locks(value: &Value<u32>, other: &Other) -> Result<()> {
+fn add_locked_twice(value: &Value<u32>, other: &Other) -> Result<()> {
     let read = *value.lock()?; // the guard lives to the end of this line
     meet(other)?;
     *value.lock()? = read + 1;
@@ -29,7 +29,7 @@ fn add_under_two_locks(value: &Value<u32>, other: &Other) -> Result<()> {
     Ok(())
 }
 
-fn add_under_one_lock(value: &Value<u32>, other: &Other) -> Result<()> {
+fn add_locked_once(value: &Value<u32>, other: &Other) -> Result<()> {
     meet(other)?;
     *value.lock()? += 1; // the guard lives while this reads, adds and writes
     Ok(())
@@ -47,8 +47,8 @@ fn sum(add: fn(&Value<u32>, &Other) -> Result<()>) -> Result<u32> {
 }
 
 fn main() -> Result<()> {
-    let (lost, all) = (sum(add_under_two_locks)?, sum(add_under_one_lock)?);
-    println!("With one lock to read and one to write, {lost} of 200 additions are left.");
-    println!("With one lock around both, {all} of 200 additions are left.");
+    let (lost, all) = (sum(add_locked_twice)?, sum(add_locked_once)?);
+    println!("Locked to read, and again to write: {lost} of 200 additions are left.");
+    println!("Locked once, around both: {all} of 200 additions are left.");
     Ok(())
 }

@@ -1,4 +1,4 @@
-"""To read, add and write under separate locks loses additions.
+"""To lock for a read, and again for the write, loses additions.
 
 `value.value` takes the lock to read, and again to write; so does `value.value += 1`. In real life
 a loss is chance. Here the processes wait for each other at the worst moment.
@@ -12,14 +12,14 @@ mp = multiprocessing.get_context("fork")
 ADDITIONS = 100
 
 
-def add_under_two_locks(value, both):
+def add_locked_twice(value, both):
     read = value.value
     both.wait()
     value.value = read + 1
     both.wait()
 
 
-def add_under_one_lock(value, both):
+def add_locked_once(value, both):
     both.wait()
     with value.get_lock():
         value.value += 1
@@ -42,6 +42,6 @@ def sum_of_two(add):
 
 
 if __name__ == "__main__":
-    lost, kept = sum_of_two(add_under_two_locks), sum_of_two(add_under_one_lock)
-    print(f"With one lock to read and one to write, {lost} of 200 additions are left.")
-    print(f"With one lock around both, {kept} of 200 additions are left.")
+    lost, kept = sum_of_two(add_locked_twice), sum_of_two(add_locked_once)
+    print(f"Locked to read, and again to write: {lost} of 200 additions are left.")
+    print(f"Locked once, around both: {kept} of 200 additions are left.")

@@ -78,11 +78,8 @@ fn error_callback() {
 
 #[test]
 fn killed_worker() {
-    assert_output!(masked(
-        "worker process ",
-        "[pid]",
-        run(example("killed_worker")).success()
-    ));
+    let output = run(example("killed_worker")).success();
+    assert_output!(masked("worker process ", "[pid]", output));
 }
 
 #[test]
