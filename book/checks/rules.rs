@@ -1,0 +1,618 @@
+//! What holds on every page.
+
+use std::collections::HashSet;
+
+use crate::commands::{self, Action};
+use crate::include::{self, Include, Part};
+use crate::pages::{Block, Book, Kind, PAGES, Page, attributes};
+use crate::prose;
+
+/// What an output may claim.
+pub const CLASSES: [&str; 5] = ["exact", "any order", "per process", "pattern", "sample"];
+
+/// A line of a page and what is wrong there.
+type Fault = (usize, String);
+type Rule = fn(&Book, &Page) -> Vec<Fault>;
+
+/// What holds on every page.
+const RULES: [(&str, Rule); 11] = [
+    ("summary", is_in_summary),
+    ("heading", has_one_h1),
+    ("include", includes_give_text),
+    ("snapshot", snapshots_are_whole),
+    ("listing", listings_are_not_typed),
+    ("class", outputs_have_their_class),
+    ("source", listings_name_their_source),
+    ("command", commands_run),
+    ("figure", figures_are_measured),
+    ("link", links_lead_somewhere),
+    ("picture", pictures_have_words),
+];
+
+/// What holds in the README and in the summary.
+const RULES_ELSEWHERE: [(&str, Rule); 2] =
+    [("command", commands_run), ("link", links_lead_somewhere)];
+
+/// All that is wrong with the book, a line each.
+pub fn faults(book: &Book) -> Vec<String> {
+    let pages = book.pages.iter().map(|page| (page, &RULES[..]));
+    let elsewhere = [&book.summary, &book.readme].map(|page| (page, &RULES_ELSEWHERE[..]));
+    let mut faults = Vec::new();
+    for (page, rules) in pages.chain(elsewhere) {
+        for (name, rule) in rules {
+            for (line, fault) in rule(book, page) {
+                faults.push(format!("{}:{line}: {name}: {fault}", page.file));
+            }
+        }
+    }
+    faults
+}
+
+fn is_in_summary(book: &Book, page: &Page) -> Vec<Fault> {
+    let links = book.summary.typed.iter().flat_map(|block| &block.links);
+    let times = links.filter(|(_, to)| to == page.name()).count();
+    let expected = usize::from(page.name() != "404.md");
+    let fault = format!("SUMMARY.md names this page {times} times in place of {expected}");
+    Vec::from_iter((times != expected).then_some((1, fault)))
+}
+
+fn has_one_h1(_: &Book, page: &Page) -> Vec<Fault> {
+    let is_h1 = |block: &&Block| matches!(block.kind, Kind::Heading { level: 1, .. });
+    let typed = page.shown.iter().filter(is_h1).count();
+    let html = page
+        .shown
+        .iter()
+        .map(|block| block.html.matches("<h1").count());
+    let count = typed + html.sum::<usize>();
+    Vec::from_iter((count != 1).then(|| (1, format!("{count} h1 in place of one"))))
+}
+
+fn includes_give_text(_: &Book, page: &Page) -> Vec<Fault> {
+    let fault = |include: &Include| Some((include.line, include.text.clone().err()?));
+    page.includes.iter().filter_map(fault).collect()
+}
+
+/// What insta writes before the text of a snapshot.
+struct Header {
+    class: Option<String>,
+    lines: usize,
+}
+
+fn header(snapshot: &str) -> Option<Header> {
+    let mut lines = snapshot.lines();
+    if lines.next() != Some("---") {
+        return None;
+    }
+    let fields: Vec<&str> = lines.take_while(|line| *line != "---").collect();
+    let class = fields
+        .iter()
+        .find_map(|field| field.strip_prefix("description:"));
+    Some(Header {
+        class: class.map(|class| class.trim().trim_matches('"').to_owned()),
+        lines: fields.len() + 2,
+    })
+}
+
+/// The header of the snapshot that is included.
+fn included_header(book: &Book, include: &Include) -> Option<Header> {
+    let is_snapshot = include.file.ends_with(".snap");
+    header(&(book.files)(&include.file)?).filter(|_| is_snapshot)
+}
+
+/// The text of a snapshot begins at its begin; what follows may be a later part of it.
+fn snapshots_are_whole(book: &Book, page: &Page) -> Vec<Fault> {
+    let (mut faults, mut begun) = (Vec::new(), HashSet::new());
+    for include in &page.includes {
+        let Some(Header { lines, .. }) = included_header(book, include) else {
+            continue;
+        };
+        let first = lines + 1;
+        let is_right = match include.part {
+            Part::Lines(start, _) => {
+                start == first || (start > first && begun.contains(&include.file))
+            }
+            _ => false,
+        };
+        if is_right {
+            begun.insert(&include.file);
+        } else {
+            let fault = format!(
+                "the text of {} begins on line {first}: `:{first}:`",
+                include.file
+            );
+            faults.push((include.line, fault));
+        }
+    }
+    faults
+}
+
+/// The include that a listing consists of.
+fn source<'a>(page: &'a Page, block: &Block) -> Option<&'a Include> {
+    let mut characters = block.text.trim().chars();
+    let number = include::number(characters.next()?)?;
+    let is_all = characters.next().is_none() && matches!(block.kind, Kind::Fenced(_));
+    page.includes.get(number).filter(|_| is_all)
+}
+
+fn listings_are_not_typed(_: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut before = None;
+    for block in &page.typed {
+        let marked = before.and_then(|block: &Block| block.reason("not from a file"));
+        let is_listing = matches!(&block.kind, Kind::Fenced(language) if language != "sh");
+        let typed = is_listing && source(page, block).is_none() && marked.is_none();
+        if typed || block.kind == Kind::Indented {
+            let fault =
+                "neither one include nor a command (`sh`): `<!-- not from a file: REASON -->`?";
+            faults.push((block.line, fault.to_owned()));
+        }
+        before = Some(block);
+    }
+    faults
+}
+
+/// The listings that show a file, each with the paragraph before it.
+fn listings(page: &Page) -> Vec<(usize, &Include, Option<&Block>)> {
+    let mut listings = Vec::new();
+    let mut before = None;
+    for block in &page.typed {
+        if let Some(include) = source(page, block) {
+            listings.push((block.line, include, before));
+        }
+        match block.kind {
+            Kind::Html => {}
+            Kind::Text if block.text.is_empty() => {} // an item around others
+            Kind::Text => before = Some(block),
+            _ => before = None,
+        }
+    }
+    listings
+}
+
+fn outputs_have_their_class(book: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (line, include, paragraph) in listings(page) {
+        let Some(header) = included_header(book, include) else {
+            continue;
+        };
+        let named = paragraph.and_then(class);
+        let file = &include.file;
+        let fault = match (named, header.class) {
+            (None, _) => "the paragraph before names no class as `[exact](order.md#exact)`".into(),
+            (Some(_), None) => format!("{file} records no class in its `description:`"),
+            (Some(named), Some(class)) if named != class => {
+                format!("{named} here, {class} in {file}")
+            }
+            _ => continue,
+        };
+        faults.push((line, fault));
+    }
+    faults
+}
+
+/// The one class that a paragraph names, linked to its heading.
+fn class(paragraph: &Block) -> Option<&'static str> {
+    let named = |class: &&str| {
+        let anchor = format!("#{}", class.replace(' ', "-"));
+        let mut links = paragraph.links.iter();
+        links.any(|(text, to)| text == class && to.strip_prefix("order.md").unwrap_or(to) == anchor)
+    };
+    let mut classes = CLASSES.into_iter().filter(named);
+    classes.next().filter(|_| classes.next().is_none())
+}
+
+/// Where a program is shown first, its command stands beside it.
+fn listings_name_their_source(book: &Book, page: &Page) -> Vec<Fault> {
+    let (mut faults, mut seen) = (Vec::new(), HashSet::new());
+    for (line, include, paragraph) in listings(page) {
+        let file = &include.file;
+        if included_header(book, include).is_some() {
+            continue;
+        }
+        let codes = paragraph.map(|block| &block.codes[..]).unwrap_or_default();
+        if !codes.iter().any(|(code, _)| code == file) {
+            faults.push((line, format!("the paragraph before does not name `{file}`")));
+        }
+        let runs = |command: &str| match commands::action(book, command) {
+            Ok(Action::Run(target, _)) => target.holds(file),
+            Ok(Action::Python(program, _)) => program == *file,
+            _ => false,
+        };
+        let is_program = file.contains("/python/") || book.targets.iter().any(|t| t.holds(file));
+        if is_program && seen.insert(file) && !codes.iter().any(|(code, _)| runs(code)) {
+            faults.push((
+                line,
+                format!("the paragraph before has no command for `{file}`"),
+            ));
+        }
+    }
+    faults
+}
+
+fn commands_run(book: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for command in commands::written(page) {
+        let fault = match (commands::action(book, &command.text), command.not_run) {
+            (Ok(Action::Unchecked), None) => "no test runs this".to_owned(),
+            (Err(error), None) => error,
+            _ => continue,
+        };
+        let text = command.text;
+        let fault = format!("`{text}`: {fault}: `<!-- not run: REASON -->`?");
+        faults.push((command.line, fault));
+    }
+    faults
+}
+
+fn figures_are_measured(_: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for block in &page.typed {
+        if matches!(block.kind, Kind::Fenced(_) | Kind::Indented) {
+            continue;
+        }
+        if block.reason("not measured").is_none() {
+            let words = block.prose.clone() + " " + &prose::without_tags(&block.html);
+            for figure in prose::figures(&words) {
+                let fault = format!("{figure:?} is typed: `<!-- not measured: REASON -->`?");
+                faults.push((block.line, fault));
+            }
+        }
+    }
+    faults
+}
+
+fn links_lead_somewhere(book: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for block in &page.shown {
+        let html = ["href", "src"]
+            .into_iter()
+            .flat_map(|name| attributes(&block.html, name));
+        let links = block
+            .links
+            .iter()
+            .chain(&block.pictures)
+            .map(|(_, to)| &**to);
+        for to in links.chain(html) {
+            if let Err(fault) = follow(book, page, to) {
+                faults.push((block.line, fault));
+            }
+        }
+    }
+    faults
+}
+
+fn follow(book: &Book, page: &Page, to: &str) -> Result<(), String> {
+    if ["https://", "http://", "mailto:"]
+        .iter()
+        .any(|start| to.starts_with(start))
+    {
+        return Ok(());
+    }
+    let (path, anchor) = to.split_once('#').unwrap_or((to, ""));
+    let file = match path {
+        "" => Some(page.file.clone()),
+        _ => include::from_root(&page.file, path).filter(|_| !path.starts_with('/')),
+    };
+    let file = file.ok_or(format!("{to} is outside"))?;
+    if page.file.starts_with(PAGES) && !file.starts_with(PAGES) {
+        return Err(format!("{to} is outside the book"));
+    }
+    let mut pages = book.pages.iter().chain([&book.readme]);
+    match pages.find(|page| page.file == file) {
+        Some(page) if anchor.is_empty() || page.anchors().contains(anchor) => Ok(()),
+        Some(page) => Err(format!("{} has no heading #{anchor}", page.name())),
+        None if (book.files)(&file).is_some() && anchor.is_empty() => Ok(()),
+        None => Err(format!("{to} does not exist")),
+    }
+}
+
+fn pictures_have_words(_: &Book, page: &Page) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for include in page
+        .includes
+        .iter()
+        .filter(|include| include.file.ends_with(".svg"))
+    {
+        let text = include.text.as_deref().unwrap_or_default();
+        if text.lines().any(|line| line.trim().is_empty()) {
+            let fault = format!("{}: an empty line ends HTML in a page", include.file);
+            faults.push((include.line, fault));
+        }
+    }
+    for block in &page.shown {
+        for (words, file) in &block.pictures {
+            if words.trim().is_empty() {
+                faults.push((
+                    block.line,
+                    format!("![words that say what is seen]({file})"),
+                ));
+            }
+        }
+        for picture in block.html.split("<img").skip(1) {
+            let tag = picture.split('>').next().unwrap_or_default();
+            if attributes(tag, "alt")
+                .iter()
+                .all(|words| words.trim().is_empty())
+            {
+                faults.push((block.line, format!("no alt: <img{tag}>")));
+            }
+        }
+        for picture in block.html.split("<svg").skip(1) {
+            let tag = picture.split('>').next().unwrap_or_default();
+            let named = |name| {
+                attributes(tag, name)
+                    .iter()
+                    .any(|words| !words.trim().is_empty())
+            };
+            let has_title = picture.contains("<title");
+            let is_named = named("aria-label") || (named("aria-labelledby") && has_title);
+            let is_picture = attributes(tag, "role") == ["img"] && is_named;
+            if !is_picture && attributes(tag, "aria-hidden") != ["true"] {
+                faults.push((
+                    block.line,
+                    format!("no role=\"img\" with aria-label: <svg{tag}>"),
+                ));
+            }
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::Target;
+
+    const PAGE: &str = "# Page\n\n`a/src/main.rs`, run with `cargo run --bin a`:\n\n```rust\n\
+        {{#include ../../a/src/main.rs}}\n```\n\nOutput, [any order](order.md#any-order):\n\n\
+        ```text\n{{#include ../../a/a.snap:5:}}\n```\n\nA lock takes {{#include f.txt:lock}}.\n";
+
+    /// A book of one page and `order.md`.
+    fn book(page: &str) -> Book {
+        let page = page.to_owned();
+        let files = move |file: &str| {
+            let text = match file {
+                "book/src/SUMMARY.md" => "# Summary\n- [Page](page.md)\n- [Order](order.md)\n",
+                "book/src/page.md" => &page,
+                "book/src/order.md" => "# Order\n## Exact\n## Any order\n",
+                "book/src/f.txt" => "# ANCHOR: lock\n12 ns\n# ANCHOR_END: lock\n",
+                "book/src/bad.svg" => "<svg>\n\n</svg>",
+                "a/src/main.rs" => "fn main() {}\n",
+                "a/src/lib.rs" => "//! A library.\n",
+                "a/a.snap" => "---\nsource: a\ndescription: any order\n---\none\ntwo\n",
+                "a/old.snap" => "---\nsource: a\nexpression: b\n---\none\n",
+                "README.md" => "[a](a/src/main.rs)\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        let target = Target {
+            package: "a".to_owned(),
+            kind: "bin".to_owned(),
+            name: "a".to_owned(),
+            file: "a/src/main.rs".to_owned(),
+        };
+        Book::new(
+            &["SUMMARY.md", "order.md", "page.md"],
+            vec![target],
+            Box::new(files),
+        )
+    }
+
+    #[test]
+    fn a_good_page_has_no_fault() {
+        assert_eq!(faults(&book(PAGE)), Vec::<String>::new());
+    }
+
+    /// A change of the good page makes one fault, of this rule and with these words.
+    fn breaks(old: &str, new: &str, fault: &str) {
+        assert!(PAGE.contains(old), "{old}");
+        let found = faults(&book(&PAGE.replacen(old, new, 1)));
+        assert!(
+            found.len() == 1 && found[0].contains(fault),
+            "{fault}: {found:#?}"
+        );
+    }
+
+    /// So does a text that is added.
+    fn adds(text: &str, fault: &str) {
+        breaks("A lock", &format!("{text}\n\nA lock"), fault);
+    }
+
+    /// While this adds no fault.
+    fn is_fine(text: &str) {
+        let found = faults(&book(&PAGE.replace("A lock", &format!("{text}\n\nA lock"))));
+        assert!(found.is_empty(), "{text}: {found:#?}");
+    }
+
+    #[test]
+    fn summary() {
+        let mut book = book(PAGE);
+        book.summary.typed[1].links.clear();
+        assert!(faults(&book)[0].contains("summary: SUMMARY.md names this page 0 times"));
+        let link = ("Gone".to_owned(), "gone.md".to_owned());
+        book.summary.shown[1].links.push(link);
+        assert_eq!(
+            faults(&book)[1],
+            "book/src/SUMMARY.md:2: link: gone.md does not exist"
+        );
+    }
+
+    #[test]
+    fn heading() {
+        breaks("# Page", "Page", "heading: 0 h1");
+        adds("# Another", "heading: 2 h1");
+        adds("<h1>Another</h1>", "heading: 2 h1");
+        is_fine("## Section");
+    }
+
+    #[test]
+    fn include() {
+        breaks(
+            "f.txt:lock",
+            "f.txt:clock",
+            ":15: include: f.txt:clock: there is no `ANCHOR: clock`",
+        );
+        breaks(
+            "f.txt:lock",
+            "g.txt:lock",
+            "include: g.txt:lock: there is no such file",
+        );
+    }
+
+    #[test]
+    fn snapshot() {
+        for part in ["", ":6:", ":4:", "::6"] {
+            breaks(
+                ".snap:5:",
+                &format!(".snap{part}"),
+                ":12: snapshot: the text of a/a.snap begins on line 5",
+            );
+        }
+        is_fine(
+            "Its end, [any order](order.md#any-order):\n\n```text\n{{#include ../../a/a.snap:6:}}\n```",
+        );
+    }
+
+    #[test]
+    fn listing() {
+        adds("```rust\nfn typed() {}\n```", "listing: neither");
+        adds("    indented", "listing: neither");
+        adds(
+            "`a/src/lib.rs`:\n\n```rust\n{{#include ../../a/src/lib.rs}}\nfn f() {}\n```",
+            "listing: neither",
+        );
+        adds(
+            "<!-- not from a file: -->\n```text\na\n```",
+            "listing: neither",
+        );
+        is_fine("<!-- not from a file: a picture -->\n```text\na -> b\n```");
+    }
+
+    #[test]
+    fn class() {
+        breaks(
+            "[any order](order.md#any-order)",
+            "any order",
+            "class: the paragraph before names no class",
+        );
+        breaks(
+            "#any-order",
+            "#exact",
+            "class: the paragraph before names no class",
+        );
+        breaks(
+            "[any order](order.md#any-order)",
+            "[exact](order.md#exact)",
+            "class: exact here, any order in",
+        );
+        breaks(
+            "Output",
+            "[exact](order.md#exact)",
+            "class: the paragraph before names no class",
+        );
+        breaks("a.snap", "old.snap", "class: a/old.snap records no class");
+        breaks(
+            "order):\n",
+            "order):\n\n## Exact\n",
+            "class: the paragraph before names no class",
+        );
+    }
+
+    #[test]
+    fn source() {
+        breaks(
+            "`a/src/main.rs`",
+            "The program",
+            "source: the paragraph before does not name",
+        );
+        breaks(
+            "`cargo run --bin a`",
+            "cargo",
+            "source: the paragraph before has no command",
+        );
+        breaks(
+            "`cargo run --bin a`",
+            "`cargo test -p a`",
+            "source: the paragraph before has no command",
+        );
+        is_fine("`a/src/main.rs` again:\n\n```rust\n{{#include ../../a/src/main.rs}}\n```");
+        is_fine("`a/src/lib.rs`:\n\n```rust\n{{#include ../../a/src/lib.rs}}\n```");
+    }
+
+    #[test]
+    fn command() {
+        adds(
+            "Try `cargo run --bin b`.",
+            "command: `cargo run --bin b`: there is no bin b",
+        );
+        adds(
+            "```sh\ncargo run --example e\n```",
+            ":16: command: `cargo run --example e`: there is no",
+        );
+        adds(
+            "Try `cargo bench`.",
+            "command: `cargo bench`: no test runs this",
+        );
+        adds("```sh\nps\n```", "command: `ps`: neither");
+        is_fine("```sh\nps\n```\n<!-- not run: its output differs -->");
+        is_fine("Try `cargo bench`. <!-- not run: it takes minutes -->");
+    }
+
+    #[test]
+    fn figure() {
+        adds("It takes 12\nns.", "figure: \"12 ns.\" is typed");
+        adds(
+            "<figcaption>It takes 12 ns.</figcaption>",
+            "figure: \"12 ns.\"",
+        );
+        adds("|a|\n|-|\n|12 ns|", "figure: \"12 ns\"");
+        is_fine("After 100 ms it looks again. <!-- not measured: a constant of the code -->");
+        is_fine("Here is code: `sleep 2 s`.");
+    }
+
+    #[test]
+    fn link() {
+        adds("[a](other.md)", "link: other.md does not exist");
+        adds("[a](order.md#none)", "link: order.md has no heading #none");
+        adds("[a](#none)", "link: page.md has no heading #none");
+        adds(
+            "[a](../../a/src/main.rs)",
+            "link: ../../a/src/main.rs is outside the book",
+        );
+        adds("<a href=\"none.md\">a</a>", "link: none.md does not exist");
+        adds("[a](/order.md)", "link: /order.md is outside");
+        is_fine("[a](order.md#any-order) [b](#page) [c](https://example.org/x#y) [d](f.txt)");
+    }
+
+    #[test]
+    fn picture() {
+        adds("![](f.txt)", "picture: ![");
+        adds("<img src=\"f.txt\">", "picture: no alt");
+        adds(
+            "<svg role=\"img\" viewBox=\"0 0 1 1\"></svg>",
+            "picture: no role",
+        );
+        adds("<svg aria-label=\"a\"></svg>", "picture: no role");
+        let bad = "<figure>\n{{#include bad.svg}}\n</figure>";
+        let found = faults(&book(&PAGE.replace("A lock", bad)));
+        assert!(
+            found
+                .iter()
+                .any(|fault| fault.contains("picture: book/src/bad.svg: an empty line"))
+        );
+        is_fine("![a lock](f.txt) <svg role=\"img\" aria-label=\"a\"></svg>");
+        is_fine("<svg role=\"img\" aria-labelledby=\"t\"><title id=\"t\">a</title></svg>");
+        is_fine("<svg aria-hidden=\"true\"></svg>");
+    }
+
+    #[test]
+    fn readme() {
+        let mut book = book(PAGE);
+        book.readme.shown[0].links[0].1 = "a/none.rs".to_owned();
+        assert_eq!(
+            faults(&book),
+            ["README.md:1: link: a/none.rs does not exist"]
+        );
+    }
+}
