@@ -33,6 +33,9 @@ const RULES = {
 // mdBook's own: a label that has the attributes of a button.
 const NOT_OURS = "#mdbook-sidebar-toggle";
 
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const WORD = "deadlock"; // that a search finds
+
 const faults = [];
 const fault = (where, what) => faults.push(`${where}: ${what}`);
 
@@ -67,10 +70,8 @@ async function pages() {
   return [...new Set(links)];
 }
 
-/** Runs `use` with a new page that notes its own errors as faults. */
-async function withPage(browser, where, { viewport }, theme, use) {
-  const context = await browser.newContext({ viewport, colorScheme: theme, reducedMotion: "reduce" });
-  context.setDefaultTimeout(PATIENCE);
+/** Opens a page for `use`; what the page complains of meanwhile is a fault. */
+async function withPage(context, where, use) {
   const page = await context.newPage();
   page.on("console", (message) => {
     if (message.type() === "error") fault(where, `console: ${message.text()}`);
@@ -89,7 +90,7 @@ async function withPage(browser, where, { viewport }, theme, use) {
   } catch (error) {
     fault(where, error.message.split("\n")[0]);
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 
@@ -141,9 +142,26 @@ function faultsInPage() {
   return found;
 }
 
-async function checkPage(browser, root, name, view, theme, axe) {
-  const where = `${name} (${view.name}, ${theme})`;
-  await withPage(browser, where, view, theme, async (page) => {
+/** The rules of WCAG that a program can check, contrast among them. */
+async function checkAccess(page, where) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.addScriptTag({ content: AXE });
+  const { violations } = await page.evaluate(
+    ([rules, exclude]) => globalThis.axe.run({ include: [document], exclude: [exclude] }, rules),
+    [RULES, NOT_OURS],
+  );
+  for (const { id, nodes } of violations) {
+    for (const { target, any } of nodes.slice(0, 3)) {
+      const { contrastRatio, fgColor, bgColor } = any[0]?.data ?? {};
+      const colours = fgColor ? ` (${fgColor} on ${bgColor}: ${contrastRatio})` : "";
+      fault(where, `${id}: ${target.join(" ")}${colours}`);
+    }
+    if (nodes.length > 3) fault(where, `${id}: ${nodes.length - 3} more`);
+  }
+}
+
+async function checkPage(context, root, name, view, theme) {
+  const where = `${name} (${view}, ${theme})`;
+  await withPage(context, where, async (page) => {
     await page.goto(root + name);
     await page.evaluate(() => document.fonts.ready);
     for (const found of await page.evaluate(faultsInPage)) fault(where, found);
@@ -151,68 +169,47 @@ async function checkPage(browser, root, name, view, theme, axe) {
     if (shown.split(" ").includes("light") !== (theme === "light")) {
       fault(where, `shown in another theme: ${shown}`);
     }
-    await page.addScriptTag({ content: axe });
-    const { violations } = await page.evaluate(
-      ([rules, exclude]) => globalThis.axe.run({ include: [document], exclude: [exclude] }, rules),
-      [RULES, NOT_OURS],
-    );
-    for (const { id, nodes } of violations) {
-      for (const { target, any } of nodes.slice(0, 3)) {
-        const { contrastRatio, fgColor, bgColor } = any[0]?.data ?? {};
-        const colours = contrastRatio ? ` (${fgColor} on ${bgColor}: ${contrastRatio})` : "";
-        fault(where, `${id}: ${target.join(" ")}${colours}`);
-      }
-      if (nodes.length > 3) fault(where, `${id}: ${nodes.length - 3} more`);
-    }
+    await checkAccess(page, where);
     if (options.screenshots) {
-      const file = `${name.replace(".html", "")}-${view.name}-${theme}.png`;
+      const file = `${name.replace(".html", "")}-${view}-${theme}.png`;
       await page.screenshot({ path: join(options.screenshots, file), fullPage: true });
     }
   });
 }
 
-/** A reader who types the word finds a page that has it. */
-async function checkSearch(browser, root, first) {
-  for (const view of VIEWS) {
-    const where = `search (${view.name})`;
-    await withPage(browser, where, view, "light", async (page) => {
-      await page.goto(root + first);
-      await page.keyboard.press("s");
-      await page.locator("#mdbook-searchbar").waitFor({ state: "visible" });
-      await page.keyboard.type("deadlock");
-      await page.locator("#mdbook-searchresults li a").first().waitFor({ state: "visible" });
-      await page.locator("#mdbook-searchresults li a").first().click();
-      await page.locator("main mark", { hasText: /deadlock/i }).first().waitFor();
-    });
-  }
+/** A reader who types a word finds a page that has it. */
+async function checkSearch(context, root, first, view, theme) {
+  const where = `search (${view}, ${theme})`;
+  await withPage(context, where, async (page) => {
+    await page.goto(root + first);
+    await page.keyboard.press("s");
+    await page.locator("#mdbook-searchbar").waitFor();
+    await page.keyboard.type(WORD);
+    const found = page.locator("#mdbook-searchresults li a").first();
+    await found.waitFor();
+    await checkAccess(page, where);
+    await found.click();
+    await page.locator("main mark", { hasText: new RegExp(WORD, "i") }).first().waitFor();
+  });
 }
 
-/** The keyboard alone leads through the book: the arrow, and Tab and Enter on the link. */
-async function checkKeyboard(browser, root, names) {
-  const [first, second] = names;
-  const reaches = async (page) => page.waitForURL(root + second, { timeout: PATIENCE });
-  for (const view of VIEWS) {
-    await withPage(browser, `Right arrow (${view.name})`, view, "light", async (page) => {
-      await page.goto(root + first);
-      await page.keyboard.press("ArrowRight");
-      await reaches(page);
-    });
-    await withPage(browser, `Tab and Enter (${view.name})`, view, "light", async (page) => {
-      await page.goto(root + first);
-      for (let presses = 0; presses < 200; presses++) {
-        await page.keyboard.press("Tab");
-        const onNext = await page.evaluate(() => {
-          const { rel } = document.activeElement;
-          return rel?.split(" ").includes("next");
-        });
-        if (onNext) {
-          await page.keyboard.press("Enter");
-          return await reaches(page);
-        }
-      }
-      throw new Error("200 times Tab do not reach the link to the next page");
-    });
-  }
+/** The keyboard alone leads on: the arrow, and Tab and Enter on the link to the next page. */
+async function checkKeyboard(context, root, [first, second], view) {
+  await withPage(context, `Right arrow (${view})`, async (page) => {
+    await page.goto(root + first);
+    await page.keyboard.press("ArrowRight");
+    await page.waitForURL(root + second);
+  });
+  await withPage(context, `Tab and Enter (${view})`, async (page) => {
+    await page.goto(root + first);
+    const isNext = () => document.activeElement.rel?.split(" ").includes("next");
+    for (let presses = 0; !(await page.evaluate(isNext)); presses++) {
+      if (presses === 300) throw new Error("300 times Tab do not reach the link to the next page");
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+    await page.waitForURL(root + second);
+  });
 }
 
 const profile = await mkdtemp(join(tmpdir(), "book-browser-"));
@@ -225,7 +222,6 @@ try {
   let root;
   ({ server, root } = await serve());
   const names = await pages();
-  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -236,13 +232,17 @@ try {
     ],
     env: { ...process.env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile },
   });
-  for (const name of names) {
-    for (const view of VIEWS) {
-      for (const theme of THEMES) await checkPage(browser, root, name, view, theme, axe);
+  for (const { name: view, viewport } of VIEWS) {
+    for (const theme of THEMES) {
+      const settings = { viewport, colorScheme: theme, reducedMotion: "reduce" };
+      const context = await browser.newContext(settings);
+      context.setDefaultTimeout(PATIENCE);
+      for (const name of names) await checkPage(context, root, name, view, theme);
+      await checkSearch(context, root, names[0], view, theme);
+      await checkKeyboard(context, root, names, view);
+      await context.close();
     }
   }
-  await checkSearch(browser, root, names[0]);
-  await checkKeyboard(browser, root, names);
   const checked = `${names.length} pages, ${VIEWS.length} sizes, ${THEMES.length} themes`;
   console.log(faults.length ? faults.join("\n") : `the book in a browser: ${checked}: no fault`);
 } catch (error) {
