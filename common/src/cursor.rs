@@ -55,6 +55,7 @@ impl Cursor {
         Position(self.word.load(SeqCst))
     }
 
+    // ANCHOR: advance
     /// Moves on from `seen` unless the cursor was closed since; publishes all that was written
     /// before. Only one process at a time may call this: it holds its side's lock.
     #[inline]
@@ -64,6 +65,7 @@ impl Cursor {
             .compare_exchange(seen.0, next, SeqCst, SeqCst)
             .is_ok()
     }
+    // ANCHOR_END: advance
 
     /// Moves on, closed or not. Only one process at a time, as above.
     #[inline]
@@ -92,6 +94,7 @@ impl Cursor {
         self.sleepers.fetch_sub(woken, SeqCst);
     }
 
+    // ANCHOR: wait
     /// Waits until the position is `ready` or the deadline has passed, in sleeps of at most `nap`.
     #[inline]
     pub fn wait(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) {
@@ -120,4 +123,5 @@ impl Cursor {
         }
         ready(self.get())
     }
+    // ANCHOR_END: wait
 }

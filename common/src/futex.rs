@@ -14,6 +14,7 @@ pub(crate) const YIELDS: u32 = 4;
 /// Sleeps while `word` is `expected`, for at most `limit`, until [`wake`] (futex `FUTEX_WAIT`).
 /// True when a wake-up was counted for this caller; false for every other reason to go on: the
 /// word differs already, the time is up, a signal arrived.
+// ANCHOR: wait
 pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> bool {
     let limit = libc::timespec {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -32,6 +33,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> bool {
     };
     woken == 0
 }
+// ANCHOR_END: wait
 
 /// Wakes at most `count` sleepers and returns how many there were (futex `FUTEX_WAKE`).
 pub(crate) fn wake(word: &AtomicU32, count: i32) -> u32 {

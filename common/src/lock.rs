@@ -325,6 +325,7 @@ impl RawMutex {
         // by this function's contract.
         unsafe {
             check(libc::pthread_mutexattr_init(attributes))?;
+            // ANCHOR: attributes
             check(libc::pthread_mutexattr_setpshared(
                 attributes,
                 libc::PTHREAD_PROCESS_SHARED,
@@ -337,6 +338,7 @@ impl RawMutex {
                 attributes,
                 libc::PTHREAD_MUTEX_ERRORCHECK,
             ))?;
+            // ANCHOR_END: attributes
             check(libc::pthread_mutex_init(
                 UnsafeCell::raw_get(&raw const (*this.as_ptr()).mutex),
                 attributes,
@@ -361,6 +363,7 @@ impl RawMutex {
         self.acquired(unsafe { libc::pthread_mutex_trylock(self.mutex.get()) })
     }
 
+    // ANCHOR: wait
     /// In short sleeps, since a robust mutex of glibc's can lose a wake-up (measured): the mutex
     /// is released, which wakes the first waiter; another process takes it at once, so its word
     /// no longer says that there are waiters; the woken one is killed before it can say so. The
@@ -378,8 +381,10 @@ impl RawMutex {
             }
         }
     }
+    // ANCHOR_END: wait
 
     #[inline]
+    // ANCHOR: acquired
     fn acquired(&self, code: libc::c_int) -> Result<Acquired, LockError> {
         match code {
             0 => Ok(Acquired::Clean),
@@ -395,6 +400,7 @@ impl RawMutex {
             code => Err(LockError::System(io::Error::from_raw_os_error(code))),
         }
     }
+    // ANCHOR_END: acquired
 
     /// Gives the mutex back. Without effect for a thread that does not hold it.
     #[inline]

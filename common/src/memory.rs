@@ -35,9 +35,11 @@ impl<Head, Item> SharedMemory<Head, Item> {
             .filter(|&bytes| bytes <= isize::MAX as usize)
             .ok_or(io::ErrorKind::OutOfMemory)?;
         let bytes = NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN);
+        // ANCHOR: map
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }?;
+        // ANCHOR_END: map
         Ok(SharedMemory {
             start,
             len,

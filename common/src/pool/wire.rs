@@ -47,6 +47,7 @@ pub(super) struct Claim<'a> {
     pub worker: usize,
 }
 
+// ANCHOR: claim
 impl Taker for Claim<'_> {
     fn claim(&self, record: &[u8]) {
         self.in_hand[self.worker].store(parse(record).0, SeqCst);
@@ -59,6 +60,7 @@ impl Taker for Claim<'_> {
         }
     }
 }
+// ANCHOR_END: claim
 
 /// A message with several values: the submission's id, then each value with its length in front.
 /// One that cannot be decoded so spoils no other.

@@ -38,6 +38,7 @@ where
         worker,
     };
     claim.in_hand[worker].store(IDLE, SeqCst);
+    // ANCHOR: life
     loop {
         match shared.tasks.get(&mut tasks, Deadline::NEVER, &claim) {
             Err(RingError::Closed) => return Ok(()),
@@ -54,6 +55,7 @@ where
         // Killed before this, the worker is taken to have the task still; the parent knows better.
         claim.in_hand[worker].store(IDLE, SeqCst);
     }
+    // ANCHOR_END: life
 }
 
 /// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of the
