@@ -1,6 +1,8 @@
 //! What keeps the book true.
+
 pub mod commands;
 pub mod include;
+pub mod measured;
 pub mod pages;
 pub mod prose;
 pub mod rules;

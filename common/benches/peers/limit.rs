@@ -1,21 +1,19 @@
 //! The least that the system asks for each row, in a few lines without this crate; for the rows
 //! that threads can do, the fastest crate for threads.
 
-use std::cell::UnsafeCell;
 use std::io::{Read, Write};
-use std::mem::MaybeUninit;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use common::Process;
 use crossbeam_channel::bounded;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use rayon::prelude::*;
 
 use crate::crates;
+use crate::shared::mutex::{Counter, shared};
 use crate::work::{HEIGHT, MIB, Timed, WIDTH, collatz, cores, mandelbrot_row, with_another};
 
 pub fn timed(row: &str) -> Option<Timed> {
@@ -47,45 +45,9 @@ fn fork_and_wait(n: u64) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Memory for a `T`, shared with later children and never given back; zero at first.
-fn shared<T>(bytes: usize) -> Result<*mut T> {
-    let bytes = bytes.max(size_of::<T>()).try_into()?;
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping touches no existing memory.
-    let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }?;
-    Ok(memory.as_ptr().cast())
-}
-
-struct Counter {
-    mutex: UnsafeCell<libc::pthread_mutex_t>,
-    count: UnsafeCell<u64>,
-}
-
-// SAFETY: the count is only touched by who holds the mutex.
-unsafe impl Sync for Counter {}
-
 fn mutex(n: u64, contended: bool) -> Result<Duration> {
-    // SAFETY: room for a counter, for which zeroes will do until its mutex is initialised below.
-    let counter: &Counter = unsafe { &*shared(0)? };
-    let mut attributes = MaybeUninit::uninit();
-    // SAFETY: the attributes are initialised first, and nobody uses the mutex yet.
-    unsafe {
-        libc::pthread_mutexattr_init(attributes.as_mut_ptr());
-        libc::pthread_mutexattr_setpshared(attributes.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
-        libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST);
-        libc::pthread_mutex_init(counter.mutex.get(), attributes.as_ptr());
-    }
-    with_another(contended, n, |n| {
-        for _ in 0..n {
-            // SAFETY: an initialised mutex, and what it protects.
-            unsafe {
-                ensure!(libc::pthread_mutex_lock(counter.mutex.get()) == 0);
-                *counter.count.get() += 1;
-                libc::pthread_mutex_unlock(counter.mutex.get());
-            }
-        }
-        Ok(())
-    })
+    let counter = Counter::new()?;
+    with_another(contended, n, |n| counter.add(n))
 }
 
 /// Between threads, with as much room as a queue has for such items.

@@ -1,30 +1,32 @@
 //! Ours, CPython's `multiprocessing`, the nearest crate and the limit of the system, side by side.
 //!
-//!     cargo bench -p common --bench peers -- [--quick] [--rounds N] [--write FILE.csv] [ROW]...
+//!     cargo bench -p common --bench peers -- [--quick] [--rounds N] [--write] [ROW]...
 //!
 //! The rounds go through the columns one after the other, so that whatever else the machine does
 //! meets all of them. Shown are medians. `--quick` shows that everything runs, with figures that
-//! mean nothing.
+//! mean nothing. `--write` puts the figures into the book, with its table and its chart.
 
 mod crates;
 mod limit;
 mod measure;
 mod ours;
 mod rows;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod table;
 mod work;
 
-use std::path::PathBuf;
+use anyhow::Result;
 
-use anyhow::{Context, Result, bail, ensure};
+use measure::{answer_one, measure};
+use rows::ROWS;
+use shared::machine;
+use shared::options::Options;
+use shared::run::MEASURE;
+use table::{Measured, csv, heading, legend, line};
 
-use measure::{MEASURE, answer_one, measure};
-use rows::{ROWS, Row};
-use table::{Measured, heading, legend, line, output, write_csv};
-
-const PYTHON: &str = "python3";
 const USAGE: &str = "usage: cargo bench -p common --bench peers -- \
-                     [--quick] [--rounds N] [--write FILE.csv] [ROW]...";
+                     [--quick] [--rounds N] [--write] [ROW]...";
 
 fn main() -> Result<()> {
     // SAFETY: procspawn's tasks are functions of this program, not of a shared library.
@@ -38,88 +40,29 @@ fn main() -> Result<()> {
     {
         return answer_one(rest);
     }
-    let Some(options) = Options::parse(arguments)? else {
+    let Some(options) = Options::parse(arguments, &ROWS.map(|row| row.name), USAGE)? else {
         return Ok(());
     };
-    let version = output(PYTHON, &["--version"]);
-    let python = (version != "unknown").then_some(PYTHON);
-    if python.is_none() {
-        println!("No {PYTHON} here: the column of CPython stays empty.");
-    }
+    let rows = ROWS.iter().filter(|row| options.names.contains(&row.name));
+    let machine = machine::fields()?;
     println!("{}", heading());
     let mut all = Vec::new();
-    for &row in &options.rows {
+    for row in rows {
         let mut measured = Measured {
             row,
             columns: Default::default(),
         };
         for _ in 0..options.rounds {
             for (column, rounds) in measured.columns.iter_mut().enumerate() {
-                rounds.extend(measure(row, column, python, options.quick)?);
+                rounds.extend(measure(row, column, options.python, options.quick)?);
             }
         }
         println!("{}", line(&measured));
         all.push(measured);
     }
-    println!("\n{}", legend(&options.rows));
-    if let Some(path) = options.write {
-        write_csv(&path, &all, &version)?;
+    println!("\n{}", legend(&all));
+    if options.write {
+        shared::write_into_book("peers.csv", &csv(&all, &machine))?;
     }
     Ok(())
-}
-
-struct Options {
-    quick: bool,
-    rounds: usize,
-    write: Option<PathBuf>,
-    rows: Vec<&'static Row>,
-}
-
-impl Options {
-    /// `None` unless `cargo bench` runs this, which says so: `cargo test --benches` does not.
-    fn parse(arguments: Vec<String>) -> Result<Option<Self>> {
-        let mut options = Options {
-            quick: false,
-            rounds: 5,
-            write: None,
-            rows: Vec::new(),
-        };
-        let mut bench = false;
-        let mut rounds = None;
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--bench" => bench = true,
-                "--quick" => options.quick = true,
-                "--rounds" => {
-                    let number = arguments.next().and_then(|number| number.parse().ok());
-                    rounds =
-                        Some(number.with_context(|| format!("--rounds needs a number\n{USAGE}"))?);
-                }
-                "--write" => {
-                    let path = arguments.next().filter(|path| !path.starts_with("--"));
-                    options.write = Some(
-                        path.with_context(|| format!("--write needs a file\n{USAGE}"))?
-                            .into(),
-                    );
-                }
-                name => match ROWS.iter().find(|row| row.name == name) {
-                    Some(row) => options.rows.push(row),
-                    None => {
-                        let names = ROWS.map(|row| row.name).join(", ");
-                        bail!("no row {name:?}; there are {names}\n{USAGE}");
-                    }
-                },
-            }
-        }
-        if !bench {
-            return Ok(None);
-        }
-        options.rounds = rounds.unwrap_or(if options.quick { 1 } else { options.rounds });
-        ensure!(options.rounds > 0, "--rounds needs at least 1\n{USAGE}");
-        if options.rows.is_empty() {
-            options.rows = ROWS.iter().collect();
-        }
-        Ok(Some(options))
-    }
 }

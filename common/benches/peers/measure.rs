@@ -1,26 +1,14 @@
-//! Runs one measurement in a program of its own: this one, or Python.
-//!
-//! A fresh program for each keeps them apart: some start threads, after which a process cannot
-//! fork, and one that hangs can be ended with all that it has started.
+//! Measures one row of one column, in a program of its own.
 
-use std::env;
-use std::io::Read;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use anyhow::{Context, Result, bail};
 
 use crate::rows::Row;
+use crate::shared::run::{self, MEASURE};
 use crate::work::{Timed, per_operation};
 use crate::{crates, limit, ours};
-
-/// The first argument of this program when it is to measure one row of one column.
-pub const MEASURE: &str = "--measure";
 
 /// What a column does for a row, if anything.
 type Column = fn(&str) -> Option<Timed>;
@@ -40,8 +28,8 @@ pub fn measure(row: &Row, column: usize, python: Option<&str>, quick: bool) -> R
     let mut command = match (COLUMNS[column], python) {
         (Some(timed), _) if timed(row.name).is_none() => return Ok(None),
         (Some(_), _) => {
-            let mut command = Command::new(env::current_exe()?);
-            command.args([MEASURE, &column.to_string()]);
+            let mut command = run::this()?;
+            command.arg(column.to_string());
             command
         }
         (None, None) => return Ok(None),
@@ -60,12 +48,9 @@ pub fn measure(row: &Row, column: usize, python: Option<&str>, quick: bool) -> R
         &most.to_string(),
         &budget.to_string(),
     ]);
-    let answer = answer(command, patience)
+    let seconds = run::number(command, patience)
         .with_context(|| format!("measuring {:?} in column {}", row.name, column + 1))?;
-    let seconds = answer.trim().parse();
-    Ok(Some(
-        seconds.with_context(|| format!("it printed {answer:?}"))?,
-    ))
+    Ok(Some(seconds))
 }
 
 /// The other side: prints the seconds per operation.
@@ -81,47 +66,4 @@ pub fn answer_one(arguments: &[String]) -> Result<()> {
     let seconds = per_operation(timed, least.parse()?, most.parse()?, budget)?;
     println!("{seconds}");
     Ok(())
-}
-
-fn answer(mut command: Command, limit: u32) -> Result<String> {
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    // In a group of its own it does not see the Ctrl-C that ends this program, so it ends with
-    // this program; and an alarm, which nobody here catches, ends it when it takes too long.
-    // SAFETY: two system calls between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            libc::alarm(limit);
-            Ok(set_pdeathsig(Signal::SIGKILL)?)
-        });
-    }
-    let mut group = Group(command.spawn()?);
-    let pid = Pid::from_raw(group.0.id().cast_signed());
-    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-    // Whatever it has left running could keep the pipe open. The pid is not reaped yet.
-    killpg(pid, Signal::SIGKILL)?;
-    let status = group.0.wait()?;
-    ensure!(
-        status.success(),
-        "it failed or took longer than {limit} s: {status}"
-    );
-    let mut text = String::new();
-    if let Some(mut stdout) = group.0.stdout.take() {
-        stdout.read_to_string(&mut text)?;
-    }
-    Ok(text)
-}
-
-/// A program and all that it has started, ended when dropped.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
-            let _ = self.0.wait();
-        }
-    }
 }

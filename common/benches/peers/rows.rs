@@ -32,7 +32,7 @@ pub const ROWS: [Row; 14] = [
         [Some(8.0), None, Some(1.0 / 1.25)]),
     row("lock", "lock, add 1, unlock: alone", [NONE, "a robust pthread mutex"],
         [Some(40.0), None, Some(1.0 / 1.2)]),
-    row("lock-2", "... two processes", [NONE, "a robust pthread mutex"],
+    row("lock-2", "lock, add 1, unlock: two", [NONE, "a robust pthread mutex"],
         [Some(20.0), None, Some(1.0 / 1.2)]),
     row("queue", "Queue, 8 B, 1 to 1", ["ipc-channel", "crossbeam-channel, two threads"],
         [Some(50.0), Some(15.0), Some(0.25)]),

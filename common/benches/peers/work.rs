@@ -19,7 +19,12 @@ pub type Timed = fn(u64) -> Result<Duration>;
 
 /// Seconds per operation. The number of operations grows from `least` to at most `most`, until
 /// they take the `budget`; the shorter runs before are the warm-up.
-pub fn per_operation(timed: Timed, least: u64, most: u64, budget: Duration) -> Result<f64> {
+pub fn per_operation(
+    timed: impl Fn(u64) -> Result<Duration>,
+    least: u64,
+    most: u64,
+    budget: Duration,
+) -> Result<f64> {
     let mut n = least;
     loop {
         let time = timed(n)?;
