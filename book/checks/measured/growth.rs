@@ -207,7 +207,8 @@ impl Chart {
             row.extend(curves.iter().map(value));
             rows.push(row.iter().map(|cell| cell.replace(' ', "&nbsp;")).collect());
         }
-        table(&rows)
+        let (first, rest) = self.y_label.split_at(1);
+        format!("{}{rest}:\n\n{}", first.to_uppercase(), table(&rows))
     }
 
     /// What one sees, for who does not.

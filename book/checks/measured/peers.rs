@@ -105,7 +105,14 @@ pub fn render(
 }
 
 fn peers_table(rows: &[Row]) -> String {
-    let head = ["", "ours", "CPython", "another crate", "the limit", "met"];
+    let head = [
+        "operation",
+        "ours",
+        "CPython",
+        "another crate",
+        "the limit",
+        "met",
+    ];
     let mut cells = vec![head.map(String::from).to_vec()];
     for row in rows {
         let mut line = vec![row.title().to_owned()];

@@ -25,7 +25,7 @@ use anyhow::{Context, Result, bail};
 use book::measured::numbers::{count, time};
 
 use memory::{EXIT, available};
-use series::{ALL, Column, SERIES, Series};
+use series::{Column, SERIES, Series};
 use shared::machine::{self, PYTHON};
 use shared::options::Options;
 use shared::run::{self, MEASURE};
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         [first, rest @ ..] if first == MEASURE => return answer_one(rest),
         _ => {}
     }
-    let Some(options) = Options::parse(arguments, &ALL, USAGE)? else {
+    let Some(options) = Options::parse(arguments, &SERIES.map(|series| series.name), USAGE)? else {
         return Ok(());
     };
     let mut csv = format!(

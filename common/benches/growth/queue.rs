@@ -70,10 +70,9 @@ pub fn ipc_channel(size: u64) -> Result<Timed> {
     let item = vec![7; size as usize];
     Ok(Box::new(move |n| {
         let (sender, receiver) = ipc::bytes_channel()?;
-        // A sender cannot be used by reference from another process.
-        let mut producer = Process::spawn("producer", {
-            let item = &item;
-            move || (0..=n).try_for_each(|_| sender.send(item))
+        let item = &item;
+        let mut producer = Process::spawn("producer", move || {
+            (0..=n).try_for_each(|_| sender.send(item))
         })?;
         receiver.recv()?;
         let start = Instant::now();

@@ -57,11 +57,6 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const POWERS: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
-/// The names of the series.
-pub const ALL: [&str; 7] = [
-    "size", "pairs", "capacity", "locks", "memory", "echoes", "streams",
-];
-
 pub const SERIES: [Series; 7] = [
     Series {
         name: "size",

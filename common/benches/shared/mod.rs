@@ -5,6 +5,11 @@ pub mod mutex;
 pub mod options;
 pub mod run;
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
 /// The middle one, or the mean of the two in the middle.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
@@ -30,10 +35,8 @@ pub fn rounds(rounds: &[f64]) -> Option<String> {
 }
 
 /// Writes the measurements into the book, and then what follows from them.
-pub fn write_into_book(name: &str, csv: &str) -> anyhow::Result<()> {
-    use anyhow::Context;
-
-    let path = std::path::Path::new(book::measured::DIRECTORY).join(name);
-    std::fs::write(&path, csv).with_context(|| format!("cannot write {}", path.display()))?;
+pub fn write_into_book(name: &str, csv: &str) -> Result<()> {
+    let path = Path::new(book::measured::DIRECTORY).join(name);
+    fs::write(&path, csv).with_context(|| format!("cannot write {}", path.display()))?;
     book::measured::write()
 }
