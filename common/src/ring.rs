@@ -134,6 +134,7 @@ impl Ring {
             if tail.is_closed() {
                 return Err(RingError::Closed);
             }
+            // ANCHOR: put
             let fits = |taken| self.room(tail, taken) >= size;
             if fits(locked.other(&head.head.0, fits)) {
                 let length = (record.len() as u32).to_ne_bytes();
@@ -150,6 +151,7 @@ impl Ring {
                 head.tail.0.wake(1);
                 return Ok(());
             }
+            // ANCHOR_END: put
             drop(locked);
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
@@ -173,6 +175,7 @@ impl Ring {
         let head = self.head();
         loop {
             self.wait(deadline)?;
+            // ANCHOR: take
             let locked = self.lock_to_take(deadline, record, taker)?;
             let from = head.head.0.get();
             let tail = locked.other(&head.tail.0, |tail| tail.ahead_of(from) != 0);
@@ -185,6 +188,7 @@ impl Ring {
             // All of them: the one in front may need more room than there is, the next one less.
             head.head.0.wake(i32::MAX);
             return Ok(());
+            // ANCHOR_END: take
         }
     }
 

@@ -58,16 +58,19 @@ impl<T: Into<String>> From<T> for Claim {
     }
 }
 
+// ANCHOR: exact
 /// Byte for byte.
 pub fn exact(output: impl Into<Claim>) -> Claim {
     output.into()
 }
+// ANCHOR_END: exact
 
 /// The same lines in whatever order.
 pub fn any_order(output: impl Into<Claim>) -> Claim {
     any_order_then(0, output)
 }
 
+// ANCHOR: any_order
 /// The same lines in whatever order, but for the `last` ones, which keep their place.
 pub fn any_order_then(last: usize, output: impl Into<Claim>) -> Claim {
     let output = output.into();
@@ -77,7 +80,9 @@ pub fn any_order_then(last: usize, output: impl Into<Claim>) -> Claim {
     let text = lines.concat();
     output.without(Hidden::Order, text)
 }
+// ANCHOR_END: any_order
 
+// ANCHOR: per_process
 /// The lines of each process in their order, one process after the other. Whose a line is, its
 /// first `words` words say: 2 of them in `producer 1 produced 17`.
 pub fn per_process(words: usize, output: impl Into<Claim>) -> Claim {
@@ -91,7 +96,9 @@ pub fn per_process(words: usize, output: impl Into<Claim>) -> Claim {
     let text = lines.concat();
     output.without(Hidden::Interleaving, text)
 }
+// ANCHOR_END: per_process
 
+// ANCHOR: pattern
 /// The rest of the output, byte for byte, with a mask in the place of each word that follows
 /// `before`: `masked("pid ", "[pid]", "pid 4711.")` is `pid [pid].`
 ///
@@ -112,7 +119,9 @@ pub fn masked(before: &str, mask: &str, output: impl Into<Claim>) -> Claim {
     }
     output.without(Hidden::Words, text)
 }
+// ANCHOR_END: pattern
 
+// ANCHOR: sample
 /// Not checked at all, and the snapshot says so.
 pub fn sample(_output: impl Into<Claim>) -> Claim {
     Claim {
@@ -120,6 +129,7 @@ pub fn sample(_output: impl Into<Claim>) -> Claim {
         hidden: BTreeSet::from([Hidden::Everything]),
     }
 }
+// ANCHOR_END: sample
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +159,7 @@ mod tests {
         assert_eq!(any_order_then(3, "b\na\n").text(), "b\na\n");
     }
 
+    // ANCHOR: per_process_test
     #[test]
     fn per_process_hides_the_interleaving_alone() {
         let sorted = per_process(1, "b 1\na 1\nb 2\na 2\n");
@@ -158,6 +169,7 @@ mod tests {
             per_process(1, "a 1\na 2\nb 1\n")
         );
     }
+    // ANCHOR_END: per_process_test
 
     #[test]
     fn masked_hides_the_words_alone() {
