@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::error::Error;
-use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +13,7 @@ use std::{fs, mem, thread};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::{set_name, set_pdeathsig};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
@@ -165,12 +164,12 @@ impl Process {
         io::stdout().flush().map_err(SpawnError::Flush)?;
         keep_exit_statuses()?;
 
-        let parent = getpid();
+        let (parent, short) = (getpid(), short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
         // held by a thread that the child lacks: the child may run any code.
         match unsafe { fork() }.map_err(io::Error::from)? {
-            ForkResult::Child => run(&name, parent, body),
+            ForkResult::Child => run(&name, &short, parent, body),
             ForkResult::Parent { child } => {
                 let process = Process {
                     name,
@@ -341,7 +340,7 @@ impl Drop for Process {
 }
 
 /// The child's whole life.
-fn run<F, R>(name: &str, parent: Pid, body: F) -> !
+fn run<F, R>(name: &str, short: &[u8; 16], parent: Pid, body: F) -> !
 where
     F: FnOnce() -> R,
     R: Outcome,
@@ -350,7 +349,10 @@ where
     if set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
         exit(1);
     }
-    name_process(name);
+    // Made before the fork: a child's first use of the heap or of another piece of code costs a page
+    // fault each.
+    // SAFETY: reads up to the zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, short.as_ptr()) };
     // All of it: an error's Display or Drop may panic as well as the body.
     let outcome = catch_unwind(AssertUnwindSafe(|| match body().error() {
         None => 0,
@@ -375,15 +377,12 @@ where
     }
 }
 
-/// Gives the process the first 15 bytes of a name, the most that the system keeps. On the stack: a
-/// child's first use of the heap costs ten page faults.
-fn name_process(name: &str) {
-    let mut bytes = [0; 16];
-    let length = name.len().min(bytes.len() - 1);
-    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
-    if let Ok(name) = CStr::from_bytes_until_nul(&bytes) {
-        let _ = set_name(name);
-    }
+/// The first 15 bytes of a name, the most that the system keeps, and a zero.
+fn short_name(name: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    let kept = name.bytes().take(short.len() - 1);
+    short.iter_mut().zip(kept).for_each(|(to, byte)| *to = byte);
+    short
 }
 
 /// Ends the process without the parent's exit handlers, of which it has a copy.

@@ -174,7 +174,11 @@ impl Ring {
     ) -> Result<(), RingError> {
         let head = self.head();
         loop {
-            self.wait(deadline)?;
+            // As last seen by a consumer: `tail` itself is a line to fetch from the producer's core.
+            let seen = Position::at(head.get.0.other.load(Relaxed));
+            if seen.ahead_of(head.head.0.get()) == 0 {
+                self.wait(deadline)?;
+            }
             // ANCHOR: take
             let locked = self.lock_to_take(deadline, record, taker)?;
             let from = head.head.0.get();

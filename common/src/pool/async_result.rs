@@ -41,10 +41,17 @@ pub(super) struct State<'cb, R> {
 }
 
 impl<R> State<'_, R> {
+    fn has_callbacks(&self) -> bool {
+        self.callback.is_some() || self.error_callback.is_some()
+    }
+
     /// Calls whom the outcome concerns, at most once. Its error is the callback's panic.
     pub fn call_back(state: &RefCell<Self>) -> Result<(), Box<dyn Any + Send>> {
         let (outcome, callback, error_callback) = {
             let mut state = state.borrow_mut();
+            if !state.has_callbacks() {
+                return Ok(());
+            }
             let Some(outcome) = state.outcome.take() else {
                 return Ok(()); // taken, after its callback was called
             };
@@ -82,8 +89,13 @@ impl<'cb, R: 'cb> AsyncResult<'cb, R> {
         }));
         let receiver = Rc::clone(&state);
         let deliver = Box::new(move |parent: &Parent<'cb, R>, _, outcome| {
-            receiver.borrow_mut().outcome = Some(outcome);
-            parent.call_back(Rc::clone(&receiver));
+            let mut state = receiver.borrow_mut();
+            state.outcome = Some(outcome);
+            let has_callbacks = state.has_callbacks();
+            drop(state);
+            if has_callbacks {
+                parent.call_back(Rc::clone(&receiver));
+            }
         });
         (AsyncResult { parent, state }, deliver)
     }

@@ -71,10 +71,9 @@ pub(super) struct Batch {
 
 impl Batch {
     pub fn new() -> Self {
-        Batch {
-            bytes: vec![0; size_of::<u64>()],
-            count: 0,
-        }
+        let mut bytes = Vec::with_capacity(64); // a small argument grows it no further
+        bytes.extend([0; size_of::<u64>()]);
+        Batch { bytes, count: 0 }
     }
 
     /// An argument; the batch is as before if this fails.
