@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::TaskError;
+use super::error::Outcome;
 use super::parent::{Deliver, Parent};
 use crate::deadline::Deadline;
 
@@ -33,7 +34,7 @@ type Callback<'cb, T> = Box<dyn FnOnce(&T) + 'cb>;
 
 /// A task's outcome, once it has arrived, and who is to be called with it.
 pub(super) struct State<'cb, R> {
-    outcome: Option<Result<R, TaskError>>,
+    outcome: Option<Outcome<R>>,
     callback: Option<Callback<'cb, R>>,
     error_callback: Option<Callback<'cb, TaskError>>,
     /// A callback has the outcome at this moment.
@@ -59,7 +60,7 @@ impl<R> State<'_, R> {
             let (callback, error_callback) = match outcome {
                 Ok(_) => (state.callback.take(), None),
                 // Nobody waits: no time to call.
-                Err(TaskError::Terminated) => (None, None),
+                Err(ref error) if **error == TaskError::Terminated => (None, None),
                 Err(_) => (None, state.error_callback.take()),
             };
             (outcome, callback, error_callback)
@@ -124,7 +125,7 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// [`TaskError`].
     pub fn get(self) -> Result<R, TaskError> {
         match self.get_until(Deadline::NEVER) {
-            Ok(outcome) => outcome,
+            Ok(outcome) => outcome.map_err(|error| *error),
             // A wait without a limit ends with an outcome.
             Err(_) => Err(TaskError::PoolFailed("no outcome".into())),
         }
@@ -135,7 +136,8 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// # Errors
     /// Itself, while the task is not done.
     pub fn get_timeout(self, limit: Duration) -> Result<Result<R, TaskError>, Self> {
-        self.get_until(Deadline::after(limit))
+        let outcome = self.get_until(Deadline::after(limit))?;
+        Ok(outcome.map_err(|error| *error))
     }
 
     /// Whether the task is done, so that [`get`](AsyncResult::get) returns at once.
@@ -146,7 +148,7 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
         self.state.borrow().outcome.is_some()
     }
 
-    fn get_until(self, deadline: Deadline) -> Result<Result<R, TaskError>, Self> {
+    fn get_until(self, deadline: Deadline) -> Result<Outcome<R>, Self> {
         loop {
             if self.state.borrow().outcome.is_some() {
                 // Its callback comes first, if it was put off.
@@ -157,7 +159,7 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
             }
             if self.state.borrow().called {
                 let reason = "a callback waits for the very task that it was called for";
-                return Ok(Err(TaskError::PoolFailed(reason.into())));
+                return Ok(Err(TaskError::PoolFailed(reason.into()).into()));
             }
             self.parent.step(deadline);
             if deadline.has_passed() && self.state.borrow().outcome.is_none() {

@@ -28,6 +28,9 @@ pub enum PoolError {
     System(#[from] io::Error),
 }
 
+/// A task's result, or why there is none; as small as the result where that is small.
+pub(super) type Outcome<R> = Result<R, Box<TaskError>>;
+
 /// Why a task has no result. It says what went wrong in plain words, since the error itself
 /// happened in another process.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

@@ -30,6 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use async_result::AsyncResult;
+use error::Outcome;
 pub use error::{PoolError, TaskError};
 
 use crate::deadline::Deadline;
@@ -153,7 +154,7 @@ where
             .len()
             .div_ceil(self.parent.workers() * CHUNKS_PER_WORKER)
             .max(1);
-        let largest = self.parent.capacity() / 8;
+        let largest = self.parent.capacity() / 32;
 
         let outcomes = Rc::new(RefCell::new(Outcomes::new(items.len())));
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
@@ -213,7 +214,8 @@ where
                 self.parent.step(Deadline::NEVER);
             }
             under_way = under_way.saturating_sub(1);
-            arrived.borrow_mut().pop_front()
+            let outcome = arrived.borrow_mut().pop_front()?;
+            Some(outcome.map_err(|error| *error))
         })
     }
 
@@ -245,13 +247,12 @@ where
     }
 }
 
-/// What `map` has of its outcomes. The error has a place beside the results, as it would make each
-/// of them several times as large.
+/// What `map` has of its outcomes.
 struct Outcomes<R> {
     results: Vec<Option<R>>,
     missing: usize,
     /// That of the first item that has one.
-    error: Option<(usize, TaskError)>,
+    error: Option<(usize, Box<TaskError>)>,
 }
 
 impl<R> Outcomes<R> {
@@ -263,7 +264,7 @@ impl<R> Outcomes<R> {
         }
     }
 
-    fn add(&mut self, item: usize, outcome: Result<R, TaskError>) {
+    fn add(&mut self, item: usize, outcome: Outcome<R>) {
         self.missing -= 1;
         match outcome {
             Ok(result) => self.results[item] = Some(result),
@@ -276,7 +277,7 @@ impl<R> Outcomes<R> {
 
     fn finish(self) -> Result<Vec<R>, TaskError> {
         match self.error {
-            Some((_, error)) => Err(error),
+            Some((_, error)) => Err(*error),
             None => Ok(self.results.into_iter().flatten().collect()),
         }
     }

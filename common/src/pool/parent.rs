@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::async_result::State;
+use super::error::Outcome;
 use super::wire::{self, Batch, Notice, Shared};
 use super::{PoolError, TaskError};
 use crate::codec::decode;
@@ -28,8 +29,7 @@ const MESSAGES_A_STEP: usize = 64;
 const FEED_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Receives the outcomes of one submission, by their index in it.
-pub(super) type Deliver<'cb, R> =
-    Box<dyn FnMut(&Parent<'cb, R>, usize, Result<R, TaskError>) + 'cb>;
+pub(super) type Deliver<'cb, R> = Box<dyn FnMut(&Parent<'cb, R>, usize, Outcome<R>) + 'cb>;
 
 /// A pool, whatever the type of its arguments.
 pub(super) struct Parent<'cb, R> {
@@ -145,7 +145,7 @@ impl<'cb, R> Parent<'cb, R> {
     /// Gives the error to these tasks of a submission.
     pub fn refuse(&self, deliver: &mut Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
         for index in tasks {
-            deliver(self, index, Err(error.clone()));
+            deliver(self, index, Err(Box::new(error.clone())));
         }
     }
 
@@ -348,8 +348,8 @@ impl<R: DeserializeOwned> Parent<'_, R> {
             return;
         };
         for bytes in outcomes {
-            let outcome = decode::<Result<R, TaskError>>(bytes)
-                .unwrap_or_else(|error| Err(TaskError::Decode("the result".into(), error)));
+            let outcome = decode::<Outcome<R>>(bytes)
+                .unwrap_or_else(|error| Err(TaskError::Decode("the result".into(), error).into()));
             let index = task.delivered;
             task.delivered += 1;
             (task.deliver)(self, index, outcome);
