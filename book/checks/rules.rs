@@ -190,15 +190,15 @@ fn outputs_have_their_class(book: &Book, page: &Page) -> Vec<Fault> {
     faults
 }
 
-/// The one class that a paragraph names, linked to its heading.
-fn class(paragraph: &Block) -> Option<&'static str> {
+/// The classes that a paragraph names, each linked to its heading, as a snapshot records them.
+fn class(paragraph: &Block) -> Option<String> {
     let named = |class: &&str| {
         let anchor = format!("#{}", class.replace(' ', "-"));
         let mut links = paragraph.links.iter();
         links.any(|(text, to)| text == class && to.strip_prefix("order.md").unwrap_or(to) == anchor)
     };
-    let mut classes = CLASSES.into_iter().filter(named);
-    classes.next().filter(|_| classes.next().is_none())
+    let classes: Vec<&str> = CLASSES.into_iter().filter(named).collect();
+    (!classes.is_empty()).then(|| classes.join(", "))
 }
 
 /// Where a program is shown first, its command stands beside it.
@@ -509,7 +509,7 @@ mod tests {
         breaks(
             "Output",
             "[exact](order.md#exact)",
-            "class: the paragraph before names no class",
+            "class: exact, any order here, any order in",
         );
         breaks("a.snap", "old.snap", "class: a/old.snap records no class");
         breaks(

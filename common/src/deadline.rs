@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 
 /// No sleep is longer than this. A wake-up can be lost with a process that was killed right
 /// after it was woken, or right before it would have woken somebody; the others then find out
-/// for themselves this much later. Ten looks a second cost some 50 microseconds of CPU.
+/// for themselves this much later. Ten looks a second cost some 0.3 ms of CPU.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// When to give up waiting, on the clock that never jumps (`CLOCK_MONOTONIC`). The standard
