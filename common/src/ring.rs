@@ -10,11 +10,12 @@
 
 use std::io;
 use std::time::Duration;
-use std::{hint, ptr::NonNull};
+use std::{hint, ptr::NonNull, thread};
 
 use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::futex::YIELDS;
 use crate::lock::{Acquired, LockError, RawMutex, SPINS};
 use crate::memory::SharedMemory;
 
@@ -261,9 +262,11 @@ impl Ring {
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
         let mutex = &side.mutex;
-        for _ in 0..SPINS {
+        for tries in 0..SPINS + YIELDS {
             match mutex.try_acquire() {
                 Ok(acquired) => return Ok(Locked { side, acquired }),
+                // Its owner may have lost the processor to this process.
+                Err(LockError::TimedOut) if tries >= SPINS => thread::yield_now(),
                 Err(LockError::TimedOut) => hint::spin_loop(),
                 Err(error) => return Err(error.into()),
             }
