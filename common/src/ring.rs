@@ -262,16 +262,19 @@ impl Ring {
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
         let mutex = &side.mutex;
-        for tries in 0..SPINS + YIELDS {
-            match mutex.try_acquire() {
-                Ok(acquired) => return Ok(Locked { side, acquired }),
-                // Its owner may have lost the processor to this process.
-                Err(LockError::TimedOut) if tries >= SPINS => thread::yield_now(),
-                Err(LockError::TimedOut) => hint::spin_loop(),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let acquired = mutex.acquire(deadline.at_least(LOCK_PATIENCE))?;
+        let soon = |times, pause: fn()| {
+            (0..times).find_map(|_| match mutex.try_acquire() {
+                Err(LockError::TimedOut) => {
+                    pause();
+                    None
+                }
+                done => Some(done),
+            })
+        };
+        let acquired = soon(SPINS, hint::spin_loop)
+            // Its owner may have lost the processor to this very process.
+            .or_else(|| soon(YIELDS, thread::yield_now))
+            .unwrap_or_else(|| mutex.acquire(deadline.at_least(LOCK_PATIENCE)))?;
         Ok(Locked { side, acquired })
     }
 
