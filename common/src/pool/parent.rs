@@ -79,6 +79,9 @@ impl<'cb, R> Parent<'cb, R> {
     }
 
     pub fn close(&self) {
+        if self.is_a_copy() {
+            return; // the ring is the other's
+        }
         self.closed.set(true);
         self.feed();
     }
@@ -198,7 +201,10 @@ impl<'cb, R> Parent<'cb, R> {
     fn fail_all(&self, error: &TaskError) {
         self.over.borrow_mut().get_or_insert_with(|| error.clone());
         self.backlog.borrow_mut().clear();
-        for (_, mut task) in self.pending.take() {
+        loop {
+            // One by one: a callback may wait for the next, and comes here again for it.
+            let next = self.pending.borrow_mut().pop_first();
+            let Some((_, mut task)) = next else { return };
             self.refuse(&mut task.deliver, task.delivered..task.count, error);
         }
     }

@@ -67,6 +67,7 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     let start = bytes.len();
+    PANIC_AT.take(); // that of a panic that an earlier task has caught
     let done = catch_unwind(AssertUnwindSafe(|| {
         let outcome = match decode(argument) {
             Ok(argument) => {
@@ -114,6 +115,7 @@ impl Outcomes<'_> {
         let size = message.len() - start - LENGTH;
         if ID + LENGTH + size > capacity {
             message.truncate(start + LENGTH);
+            message.shrink_to(capacity);
             let what = "the result".to_owned();
             let error = TaskError::TooLarge {
                 what,

@@ -48,6 +48,10 @@ trials![
     a_process_inside_a_task_complains_as_any_other,
     workers_killed_at_their_start_are_replaced,
     a_copy_of_a_pool_in_a_child_is_refused,
+    closing_a_copy_of_a_pool_closes_no_other,
+    an_error_callback_may_wait_for_other_tasks_of_a_dead_pool,
+    a_worker_keeps_no_memory_of_a_result_that_was_too_large,
+    a_panic_names_no_place_of_an_earlier_one,
     a_result_that_panics_when_it_is_encoded_or_dropped,
 ];
 
@@ -753,4 +757,94 @@ fn a_result_that_panics_when_it_is_encoded_or_dropped() {
     );
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert!(pool.map([4; 30]).is_ok());
+}
+
+fn closing_a_copy_of_a_pool_closes_no_other() {
+    thread_local! {
+        static POOL: RefCell<Option<Pool<'static, u64, u64>>> = const { RefCell::new(None) };
+    }
+    let runs = Value::new(0).unwrap();
+    let runs: &'static Value<i32> = Box::leak(Box::new(runs));
+    let task = |number| {
+        *runs.lock()? += 1;
+        anyhow::Ok(number)
+    };
+    // More tasks than the ring holds: the child has a copy of those that wait for room.
+    let pool = Pool::with_capacity(1, 4_096, task).unwrap();
+    let results: Vec<_> = (0..1_000).map(|number| pool.apply_async(&number)).collect();
+    POOL.set(Some(pool));
+    let end_a_copy = || {
+        finish(child("child", || {
+            POOL.with_borrow(|pool| pool.as_ref().unwrap().close());
+            assert!(POOL.take().unwrap().join().is_err());
+        }));
+    };
+    end_a_copy();
+    let results = results.into_iter().map(|result| result.get().unwrap());
+    assert!(results.eq(0..1_000));
+    end_a_copy();
+    let pool = POOL.take().unwrap();
+    assert_eq!(pool.apply(&1), Ok(1));
+    pool.join().unwrap();
+    assert_eq!(*runs.lock().unwrap(), 1_001);
+}
+
+fn an_error_callback_may_wait_for_other_tasks_of_a_dead_pool() {
+    let heard = RefCell::new(Vec::new());
+    let (heard, mut others) = (&heard, Vec::new());
+    let pool = Pool::new(1, |()| -> anyhow::Result<()> {
+        nix::sys::signal::kill(nix::unistd::getppid(), nix::sys::signal::Signal::SIGKILL)?;
+        sleep_for_ever();
+        Ok(())
+    });
+    let pool = pool.unwrap();
+    let first = pool.apply_async(&());
+    others.extend((0..3).map(|_| pool.apply_async(&())));
+    let first = first.error_callback(move |_| {
+        heard
+            .borrow_mut()
+            .extend(others.into_iter().map(|other| other.get()));
+    });
+    assert!(matches!(first.get(), Err(TaskError::PoolFailed(_))));
+    let heard = heard.borrow();
+    assert_eq!(heard.len(), 3);
+    assert!(
+        heard
+            .iter()
+            .all(|outcome| matches!(outcome, Err(TaskError::PoolFailed(_))))
+    );
+}
+
+fn a_worker_keeps_no_memory_of_a_result_that_was_too_large() {
+    const SIZE: usize = 64 << 20;
+    let pool = Pool::new(1, |size: usize| {
+        let statm = std::fs::read_to_string("/proc/self/statm")?;
+        let pages: u64 = statm.split(' ').nth(1).unwrap_or_default().parse()?;
+        anyhow::Ok((pages, vec![1_u8; size]))
+    });
+    let pool = pool.unwrap();
+    let (before, _) = pool.apply(&0).unwrap();
+    assert!(matches!(pool.apply(&SIZE), Err(TaskError::TooLarge { .. })));
+    let (after, _) = pool.apply(&0).unwrap();
+    assert!(
+        (after - before) * 4096 < SIZE as u64 / 2,
+        "{before} pages, then {after}"
+    );
+}
+
+fn a_panic_names_no_place_of_an_earlier_one() {
+    let pool = Pool::new(1, |first: bool| {
+        if first {
+            assert!(catch_unwind(|| panic!("caught")).is_err());
+        } else {
+            std::panic::resume_unwind(Box::new("without a place"));
+        }
+        anyhow::Ok(())
+    });
+    let pool = pool.unwrap();
+    pool.apply(&true).unwrap();
+    let Err(TaskError::Panicked { message, location }) = pool.apply(&false) else {
+        panic!("no panic")
+    };
+    assert_eq!((&*message, &*location), ("without a place", ""));
 }
