@@ -68,7 +68,8 @@ impl Door {
 
     /// One request, one reply, on this thread's own connection.
     pub fn call(&self, request: Request) -> Result<Reply, ManagerError> {
-        LINES.with_borrow_mut(|lines| {
+        let call = |lines: &RefCell<HashMap<u64, Line>>| {
+            let mut lines = lines.borrow_mut();
             let pid = own_pid();
             // Copies of the parent's, here since the fork.
             lines.retain(|_, line| line.pid == pid);
@@ -82,7 +83,10 @@ impl Door {
                 .inspect_err(|_| {
                     lines.remove(&self.server.0);
                 })
-        })
+        };
+        // A guard in another thread-local variable may be dropped after the lines.
+        let ending = || ManagerError::System(io::Error::other("the thread is ending"));
+        LINES.try_with(call).unwrap_or_else(|_| Err(ending()))
     }
 
     fn connect(&self) -> Result<Line, ManagerError> {

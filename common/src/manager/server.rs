@@ -176,10 +176,13 @@ impl Server {
         self.reply(from, reply);
     }
 
-    /// A client that is gone is noticed when its socket closes, not here.
+    /// A client that is gone is noticed when its socket closes, not here. One that the system has
+    /// no room to reply to would wait for ever, so its socket is closed.
     fn reply(&self, to: u64, reply: Reply) {
-        if let Some(client) = self.clients.get(&to) {
-            let _ = client.socket.send(&reply);
+        if let Some(client) = self.clients.get(&to)
+            && client.socket.send(&reply).is_err()
+        {
+            client.socket.shut_down();
         }
     }
 
@@ -196,5 +199,33 @@ impl Server {
         for next in turns {
             self.reply(next, Reply::Done);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::thread;
+
+    use nix::sys::socket::{setsockopt, sockopt::SndBuf};
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_no_reply_can_be_sent_to_is_told() {
+        let (visits, door) = Socket::pair().unwrap();
+        let server = thread::spawn(|| serve(door));
+        let (client, theirs) = Socket::pair().unwrap();
+        setsockopt(&theirs, SndBuf, &1).unwrap(); // the least that the system allows
+        visits.send_socket(theirs).unwrap();
+
+        client.send(&Request::NewValue(vec![1; PART])).unwrap();
+        assert!(matches!(client.receive().unwrap(), Reply::Created(0)));
+        client.send(&Request::Get(0)).unwrap();
+        let end = client.receive::<Reply>().unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+
+        drop(visits);
+        assert!(server.join().unwrap().is_err(), "nobody can come any more");
     }
 }

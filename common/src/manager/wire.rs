@@ -6,8 +6,8 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    send, sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+    recvmsg, send, sendmsg, shutdown, socketpair,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,11 @@ impl Socket {
         Ok(())
     }
 
+    /// Both sides then find that the other has ended.
+    pub fn shut_down(&self) {
+        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Both);
+    }
+
     /// Sends an end of another pair, which is then the receiver's.
     pub fn send_socket(&self, socket: Socket) -> io::Result<()> {
         let descriptors = [socket.0.as_raw_fd()];
@@ -113,7 +118,8 @@ impl Socket {
         Ok(sent.map(drop)?)
     }
 
-    /// Waits for what `send_socket` sent; `None` if the system had no descriptor left for it.
+    /// Waits for what `send_socket` sent; `None` if the system had no descriptor left for it. The other
+    /// side's end is an `UnexpectedEof`.
     pub fn receive_socket(&self) -> io::Result<Option<Socket>> {
         let mut byte = [0];
         let mut space = nix::cmsg_space!([i32; 1]);
@@ -122,6 +128,9 @@ impl Socket {
             let mut to = [IoSliceMut::new(&mut byte)];
             match recvmsg::<()>(fd, &mut to, Some(&mut space), flags) {
                 Err(Errno::EINTR) => {}
+                Ok(message) if message.bytes == 0 => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 // Cut short, it is an error of nix's.
                 message => break message?.cmsgs().ok().and_then(|mut all| all.next()),
             }

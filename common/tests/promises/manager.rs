@@ -1,6 +1,10 @@
+use std::cell::RefCell;
 use std::time::Duration;
 
-use common::{GetError, LockProxy, Manager, ManagerError, Pool, Queue, Value, ValueProxy, pipe};
+use common::{
+    GetError, LockProxy, LockProxyGuard, Manager, ManagerError, Pool, Queue, Value, ValueProxy,
+    pipe,
+};
 
 use crate::harness::{
     child, descriptors, eventually, finish, kill, sleep_for_ever, state, until_asleep, until_gone,
@@ -27,6 +31,7 @@ trials![
     a_value_of_the_wrong_proxy_spoils_no_other,
     a_server_without_descriptors_refuses_a_client_and_serves_the_others,
     an_end_of_ipc_channel_left_over_does_no_harm,
+    a_guard_may_outlive_its_threads_connection,
 ];
 
 fn a_value_is_the_same_for_all() {
@@ -359,5 +364,19 @@ fn an_end_of_ipc_channel_left_over_does_no_harm() {
         queue.put(&sender).unwrap();
         let manager = Manager::start().unwrap();
         assert_eq!(manager.value(1).unwrap().get().unwrap(), 1);
+    }));
+}
+
+fn a_guard_may_outlive_its_threads_connection() {
+    thread_local! {
+        static GUARD: RefCell<Option<LockProxyGuard<'static>>> = const { RefCell::new(None) };
+    }
+    finish(child("on its own", || {
+        let manager = Manager::start().unwrap();
+        let lock: &LockProxy = Box::leak(Box::new(manager.lock().unwrap()));
+        // Dropped after the connection: what was first used later is dropped first.
+        let keep = || GUARD.with_borrow_mut(|guard| *guard = Some(lock.lock().unwrap()));
+        std::thread::spawn(keep).join().unwrap();
+        drop(lock.lock().unwrap());
     }));
 }
