@@ -211,6 +211,9 @@ impl LockProxy {
 }
 
 /// Holds a manager's lock; dropping it releases the lock.
+///
+/// An error of kind [`ManagerError::System`] in between closes this thread's connection, and with
+/// it the server passes the lock on.
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct LockProxyGuard<'a> {
     lock: &'a Object,
