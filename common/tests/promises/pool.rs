@@ -826,8 +826,9 @@ fn a_worker_keeps_no_memory_of_a_result_that_was_too_large() {
     let (before, _) = pool.apply(&0).unwrap();
     assert!(matches!(pool.apply(&SIZE), Err(TaskError::TooLarge { .. })));
     let (after, _) = pool.apply(&0).unwrap();
+    // The kernel's count is not exact: it may even have sunk.
     assert!(
-        (after - before) * 4096 < SIZE as u64 / 2,
+        after < before + SIZE as u64 / 2 / 4096,
         "{before} pages, then {after}"
     );
 }
