@@ -1,12 +1,13 @@
 //! Values to bytes and back.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::words::panic_message;
 
 /// Above this, a buffer is given back to the allocator after its use.
 const LARGEST_KEPT: usize = 4 << 20;
@@ -49,21 +50,6 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
             panic_message(payload)
         )),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let message = match (
-        payload.downcast_ref::<&str>(),
-        payload.downcast_ref::<String>(),
-    ) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "a panic without a message".to_owned(),
-    };
-    // Dropping somebody's payload may panic once more.
-    std::mem::forget(payload);
-    message
 }
 
 /// Where postcard writes to. Its own `Vec` flavor cannot reuse a buffer.

@@ -1,12 +1,11 @@
 //! A position in a ring that one side moves on and the other side waits for.
 
-use std::hint;
-use std::thread;
 use std::time::Duration;
 
 use crate::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::deadline::Deadline;
-use crate::futex::{self, SPINS, YIELDS};
+use crate::futex;
+use crate::patience::{LOOKS_AT_A_WORD, soon};
 
 /// The lowest bit of a position, free because positions are multiples of four.
 const CLOSED: u32 = 1;
@@ -98,17 +97,8 @@ impl Cursor {
     /// Waits until the position is `ready` or the deadline has passed, in sleeps of at most `nap`.
     #[inline]
     pub fn wait(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) {
-        for _ in 0..SPINS {
-            if ready(self.get()) {
-                return;
-            }
-            hint::spin_loop();
-        }
-        for _ in 0..YIELDS {
-            if ready(self.get()) {
-                return;
-            }
-            thread::yield_now();
+        if soon(LOOKS_AT_A_WORD, || ready(self.get()).then_some(())).is_some() {
+            return;
         }
         while !self.sleep(deadline, nap, &ready) && !deadline.has_passed() {}
     }

@@ -5,17 +5,6 @@ use std::time::Duration;
 
 use crate::atomic::AtomicU32;
 
-/// How often to look before giving the processor away, and how often to give it away before
-/// sleeping. A partner on another core answers within the first, one on this core within the
-/// second; what takes longer is worth a sleep.
-///
-/// Chosen by measuring with other numbers in their place, on two cores, with `--bench peers` and
-/// `growth`. Without spins a round trip between two processes takes twice as long or more; with 4
-/// yields ten times as long, as one of the two is often put to sleep. With four processes on the
-/// two cores, 1000 spins or 128 yields make it several times as long. Streams hardly differ.
-pub(crate) const SPINS: u32 = 100;
-pub(crate) const YIELDS: u32 = 32;
-
 /// Sleeps while `word` is `expected`, for at most `limit`, until [`wake`] (futex `FUTEX_WAIT`).
 /// True when a wake-up was counted for this caller; false for every other reason to go on: the
 /// word differs already, the time is up, a signal arrived.

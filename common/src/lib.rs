@@ -1,19 +1,21 @@
 //! Processes that work together, on Linux: Python's `multiprocessing`, in Rust.
 //!
-//! | Python's `multiprocessing` | here | file | made of |
+//! | Python's `multiprocessing` | here | files | made of |
 //! |---|---|---|---|
-//! | `Process` | [`Process`] | `process.rs` | `fork`, `waitpid`, `pidfd_open`, `kill`, `prctl` |
+//! | `Process` | [`Process`] | `process/` | `fork`, `waitpid`, `pidfd_open`, `kill`, `prctl` |
 //! | `Lock` | [`Lock`] | `lock.rs` | a robust `pthread_mutex` in shared memory |
 //! | `Value`, `Array` | [`Value`], [`Array`] | `shared.rs` | `mmap`, and a lock |
-//! | `Queue` | [`Queue`] | `queue.rs`, on `ring.rs` and `cursor.rs` | `mmap`, locks, `futex` |
+//! | `Queue` | [`Queue`] | `cursor.rs`, `ring.rs`, `queue.rs` | `mmap`, locks, `futex` |
 //! | `Pipe`, `Connection` | [`pipe()`], [`Connection`] | `pipe.rs` | two queues |
-//! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager/` | a process; Unix sockets, `epoll` |
+//! | `Manager`, proxies | [`Manager`], [`ValueProxy`], [`LockProxy`] | `manager/` | a process, sockets |
 //! | `Pool`, `AsyncResult` | [`Pool`], [`AsyncResult`] | `pool/` | processes and two rings |
 //!
-//! Each file uses only those above it, so this is also an order to read them in. Six small ones
-//! serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up), `atomic.rs` and
-//! `futex.rs` (sleep and wake), `codec.rs` (values to bytes), `identity.rs` (which process, beyond
-//! doubt).
+//! Small files serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up),
+//! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
+//! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
+//! process, beyond doubt), `guards.rs` (how many locks a thread holds) and `mutex.rs` (the mutex
+//! under every lock). Each file uses only those named before it, first of these, then of the
+//! table: so this is also an order to read them in. `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -39,21 +41,25 @@ mod codec;
 mod cursor;
 mod deadline;
 mod futex;
+mod guards;
 mod identity;
 mod lock;
 mod manager;
 mod memory;
+mod mutex;
+mod patience;
 mod pipe;
 mod pool;
 mod process;
 mod queue;
 mod ring;
 mod shared;
+mod words;
 
 pub use lock::{Guard, Lock, LockError};
 pub use manager::{LockProxy, LockProxyGuard, Manager, ManagerError, ValueProxy};
 pub use pipe::{Connection, PipeError, pipe};
-pub use pool::{AsyncResult, Pool, PoolError, TaskError};
-pub use process::{Outcome, Process, ProcessError, SpawnError};
+pub use pool::{AsyncResult, Pool, PoolError, TaskData, TaskError};
+pub use process::{Outcome, Process, ProcessError, SpawnError, end_on_broken_pipe};
 pub use queue::{GetError, PutError, Queue};
 pub use shared::{Array, Value};

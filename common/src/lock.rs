@@ -1,19 +1,18 @@
 //! A lock between processes that survives the death of its owner.
 
-use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytemuck::Pod;
-use nix::unistd::{getpid, gettid};
 
-use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::deadline::Deadline;
+use crate::guards;
 use crate::memory::SharedMemory;
+use crate::mutex::{MutexError, RawMutex};
 
 /// A lock shared with every child forked after it was made.
 ///
@@ -83,12 +82,18 @@ impl Lock {
     }
 }
 
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").finish_non_exhaustive()
+    }
+}
+
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
     /// This thread holds the lock already. Waiting for itself, it would wait for ever.
-    #[error("this process holds the lock already: drop its guard before taking it again")]
+    #[error("this thread holds the lock already: drop its guard before taking it again")]
     AlreadyHeld,
     /// Another process held the lock for the whole time allowed.
     #[error("another process holds the lock")]
@@ -104,6 +109,16 @@ pub enum LockError {
     /// The system refused.
     #[error("the system cannot lock")]
     System(#[source] io::Error),
+}
+
+impl From<MutexError> for LockError {
+    fn from(error: MutexError) -> Self {
+        match error {
+            MutexError::AlreadyHeld => LockError::AlreadyHeld,
+            MutexError::TimedOut => LockError::TimedOut,
+            MutexError::System(error) => LockError::System(error),
+        }
+    }
 }
 
 /// Holds a lock; dropping it, also while a panic unwinds, releases the lock.
@@ -150,45 +165,8 @@ impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.mutex.release();
-        count_guards(-1);
+        guards::count(-1);
     }
-}
-
-/// The kernel looks after at most 2048 robust mutexes of a thread that dies.
-const MOST_GUARDS: usize = 2000;
-
-/// How many guards a thread holds.
-struct Guards(Cell<usize>);
-
-thread_local! {
-    static GUARDS: Guards = const { Guards(Cell::new(0)) };
-}
-
-impl Drop for Guards {
-    fn drop(&mut self) {
-        // With the main thread, the process ends.
-        if self.0.get() > 0 && gettid() != getpid() {
-            // The kernel now gives the locks to others, but a forgotten guard's reference may live
-            // on in another thread.
-            eprintln!(
-                "a thread has ended that holds {} lock(s): aborting",
-                self.0.get()
-            );
-            std::process::abort();
-        }
-    }
-}
-
-/// How many locks this thread holds: none of them may be carried across a fork.
-#[inline]
-pub(crate) fn guards_held() -> usize {
-    GUARDS.try_with(|guards| guards.0.get()).unwrap_or(0)
-}
-
-#[inline]
-fn count_guards(change: isize) {
-    // A thread that is ending may drop guards it held in other thread-local variables.
-    let _ = GUARDS.try_with(|guards| guards.0.set(guards.0.get().saturating_add_signed(change)));
 }
 
 /// What to do about an owner that died.
@@ -235,19 +213,19 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let mutex = self.mutex();
-        if guards_held() >= MOST_GUARDS {
+        if guards::held() >= guards::MOST {
             return Err(LockError::TooMany);
         }
         mutex.acquire(deadline)?;
         match death {
-            Death::Forgiven => mutex.abandoned.store(false, Relaxed),
-            Death::Reported if mutex.abandoned.load(Relaxed) => {
+            Death::Forgiven => mutex.forgive(),
+            Death::Reported if mutex.is_abandoned() => {
                 mutex.release();
                 return Err(LockError::OwnerDied);
             }
             Death::Reported => {}
         }
-        count_guards(1);
+        guards::count(1);
         Ok(Guard { mutex, data })
     }
 
@@ -262,150 +240,11 @@ impl<T: Pod> Drop for Locked<T> {
         // A guard may have been forgotten. The C library keeps a list of the robust mutexes that
         // a thread holds, so a held one must not be unmapped.
         match self.mutex().acquire(Deadline::NOW) {
-            Ok(_) | Err(LockError::AlreadyHeld) => self.mutex().release(),
+            Ok(_) | Err(MutexError::AlreadyHeld) => self.mutex().release(),
             // Held elsewhere, perhaps by another thread of this process: leave it mapped.
             Err(_) => return,
         }
         // SAFETY: dropped once, here; no guard borrows it any more.
         unsafe { ManuallyDrop::drop(&mut self.0) };
-    }
-}
-
-/// How often to try for a lock that is held for a moment only, before asking the kernel to wait.
-pub(crate) const SPINS: u32 = 40;
-
-/// The mutex itself, in shared memory.
-pub(crate) struct RawMutex {
-    mutex: UnsafeCell<libc::pthread_mutex_t>,
-    /// An owner died. Read and written while the mutex is held.
-    abandoned: AtomicBool,
-}
-
-// SAFETY: being used by many threads and processes is what a process-shared mutex is for.
-unsafe impl Sync for RawMutex {}
-
-/// How a mutex came into the caller's hands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Acquired {
-    Clean,
-    /// The owner before died while it held the mutex.
-    FromTheDead,
-}
-
-impl Default for RawMutex {
-    /// Still to be initialised, where it is to stay.
-    fn default() -> Self {
-        RawMutex {
-            mutex: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
-            abandoned: AtomicBool::new(false),
-        }
-    }
-}
-
-// Since glibc 2.30. POSIX's `pthread_mutex_timedlock` follows the wall clock, which can be set.
-unsafe extern "C" {
-    fn pthread_mutex_clocklock(
-        mutex: *mut libc::pthread_mutex_t,
-        clock: libc::clockid_t,
-        deadline: *const libc::timespec,
-    ) -> libc::c_int;
-}
-
-impl RawMutex {
-    /// # Safety
-    /// `this` is valid for writing, zeroed or the default, never moved from now on, and used by nobody yet.
-    pub unsafe fn init(this: NonNull<RawMutex>) -> io::Result<()> {
-        let check = |code| match code {
-            0 => Ok(()),
-            code => Err(io::Error::from_raw_os_error(code)),
-        };
-        let mut attributes = MaybeUninit::uninit();
-        let attributes = attributes.as_mut_ptr();
-        // SAFETY: the attributes are initialised before they are used; the rest is ours to write
-        // by this function's contract.
-        unsafe {
-            check(libc::pthread_mutexattr_init(attributes))?;
-            // ANCHOR: attributes
-            check(libc::pthread_mutexattr_setpshared(
-                attributes,
-                libc::PTHREAD_PROCESS_SHARED,
-            ))?;
-            check(libc::pthread_mutexattr_setrobust(
-                attributes,
-                libc::PTHREAD_MUTEX_ROBUST,
-            ))?;
-            check(libc::pthread_mutexattr_settype(
-                attributes,
-                libc::PTHREAD_MUTEX_ERRORCHECK,
-            ))?;
-            // ANCHOR_END: attributes
-            check(libc::pthread_mutex_init(
-                UnsafeCell::raw_get(&raw const (*this.as_ptr()).mutex),
-                attributes,
-            ))?;
-            check(libc::pthread_mutexattr_destroy(attributes))
-        }
-    }
-
-    /// Waits until the mutex is the caller's.
-    #[inline]
-    pub fn acquire(&self, deadline: Deadline) -> Result<Acquired, LockError> {
-        match self.try_acquire() {
-            Err(LockError::TimedOut) => self.wait(deadline),
-            acquired => acquired,
-        }
-    }
-
-    /// Takes the mutex if it is free; [`LockError::TimedOut`] if it is not.
-    #[inline]
-    pub fn try_acquire(&self) -> Result<Acquired, LockError> {
-        // SAFETY: an initialised mutex in mapped memory.
-        self.acquired(unsafe { libc::pthread_mutex_trylock(self.mutex.get()) })
-    }
-
-    // ANCHOR: wait
-    /// In short sleeps, since a robust mutex of glibc's can lose a wake-up (measured): the mutex
-    /// is released, which wakes the first waiter; another process takes it at once, so its word
-    /// no longer says that there are waiters; the woken one is killed before it can say so. The
-    /// other waiters would then sleep on, with the mutex free.
-    #[cold]
-    fn wait(&self, deadline: Deadline) -> Result<Acquired, LockError> {
-        loop {
-            let end = deadline.timespec_within(LONGEST_SLEEP);
-            // SAFETY: an initialised mutex in mapped memory, and a time that is only read.
-            let code = unsafe {
-                pthread_mutex_clocklock(self.mutex.get(), libc::CLOCK_MONOTONIC, &raw const end)
-            };
-            if code != libc::ETIMEDOUT || deadline.has_passed() {
-                return self.acquired(code);
-            }
-        }
-    }
-    // ANCHOR_END: wait
-
-    #[inline]
-    // ANCHOR: acquired
-    fn acquired(&self, code: libc::c_int) -> Result<Acquired, LockError> {
-        match code {
-            0 => Ok(Acquired::Clean),
-            libc::EOWNERDEAD => {
-                // In this order: killed in between, the next owner is told again.
-                self.abandoned.store(true, Relaxed);
-                // SAFETY: this thread holds the mutex.
-                unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
-                Ok(Acquired::FromTheDead)
-            }
-            libc::EDEADLK => Err(LockError::AlreadyHeld),
-            libc::ETIMEDOUT | libc::EBUSY => Err(LockError::TimedOut),
-            code => Err(LockError::System(io::Error::from_raw_os_error(code))),
-        }
-    }
-    // ANCHOR_END: acquired
-
-    /// Gives the mutex back. Without effect for a thread that does not hold it.
-    #[inline]
-    pub fn release(&self) {
-        // SAFETY: an initialised mutex; an error-checking one refuses whoever is not its owner.
-        unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
     }
 }

@@ -1,6 +1,7 @@
 //! Two connected ends, for two processes that talk to each other.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::os::unix::process::parent_id;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
 ///
 /// An end belongs to one process at a time. **Move it into the closure** of the process that uses
 /// it; a borrowed end does not compile there. (What else the closure uses is moved along with it:
-/// `let value = &value;` before it moves a reference only.) When it is dropped, or its process ends in whatever
-/// way, the other end gets what was sent before and then [`PipeError::Closed`] or
+/// `let value = &value;` before it moves a reference only.) When it is dropped, or its process
+/// ends in whatever way, the other end gets what was sent before and then [`PipeError::Closed`] or
 /// [`PipeError::Died`], within a tenth of a second. This does not depend on descriptors, of which
 /// every forked sibling would hold copies.
 pub struct Connection<S, R> {
@@ -213,6 +214,15 @@ impl<S, R> Connection<S, R> {
                 return Err(PipeError::TimedOut);
             }
         }
+    }
+}
+
+impl<S, R> fmt::Debug for Connection<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("outgoing", &self.outgoing)
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }
 

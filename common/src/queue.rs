@@ -1,5 +1,6 @@
 //! A queue of values from many processes to many processes.
 
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -221,6 +222,16 @@ impl<T: DeserializeOwned> Queue<T> {
             self.ring.get(record, deadline, &())?;
             decode(record).map_err(GetError::Decode)
         })
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("capacity", &self.ring.capacity())
+            .field("is_empty", &self.ring.is_empty())
+            .field("is_closed", &self.ring.is_closed())
+            .finish()
     }
 }
 

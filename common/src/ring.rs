@@ -9,15 +9,16 @@
 //! owner died finds a ring in order and goes on.
 
 use std::io;
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::time::Duration;
-use std::{hint, ptr::NonNull, thread};
 
 use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
-use crate::futex::YIELDS;
-use crate::lock::{Acquired, LockError, RawMutex, SPINS};
 use crate::memory::SharedMemory;
+use crate::mutex::{Acquired, MutexError, RawMutex};
+use crate::patience::{LOOKS_AT_A_MUTEX, soon};
 
 /// A record's length, in front of it.
 const HEADER: usize = size_of::<u32>();
@@ -30,11 +31,19 @@ const LARGEST: usize = 1 << 30;
 /// held for a copy only, so this is reached when its owner was stopped (`SIGSTOP`, a debugger).
 const LOCK_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Each field in cache lines of its own, two of them because processors fetch lines in pairs: the
-/// two sides run on different cores.
+/// In cache lines of its own, two of them because processors fetch lines in pairs: the two sides
+/// run on different cores.
 #[derive(Default)]
 #[repr(align(128))]
-struct Own<T>(T);
+struct Padded<T>(T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 #[derive(Default)]
 struct Side {
@@ -44,19 +53,20 @@ struct Side {
     other: AtomicU32,
 }
 
+/// What lies in front of the ring's bytes.
 #[derive(Default)]
-struct Head {
-    put: Own<Side>,
-    get: Own<Side>,
-    /// How much was ever published, moved by the owner of the `put` side.
-    tail: Own<Cursor>,
-    /// How much was ever taken, moved by the owner of the `get` side.
-    head: Own<Cursor>,
+struct Ends {
+    putting: Padded<Side>,
+    getting: Padded<Side>,
+    /// How much was ever published, moved by the owner of the putting side.
+    tail: Padded<Cursor>,
+    /// How much was ever taken, moved by the owner of the getting side.
+    head: Padded<Cursor>,
 }
 
 /// See the module's description.
 pub(crate) struct Ring {
-    memory: SharedMemory<Head, u8>,
+    memory: SharedMemory<Ends, u8>,
     nap: Duration,
 }
 
@@ -94,13 +104,13 @@ impl Ring {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let memory =
-            SharedMemory::<Head, u8>::new((capacity + HEADER).max(64).next_power_of_two())?;
+            SharedMemory::<Ends, u8>::new((capacity + HEADER).max(64).next_power_of_two())?;
         // SAFETY: nobody else knows this memory yet.
         unsafe {
-            let head = memory.head().as_ptr();
-            head.write(Head::default());
-            RawMutex::init(NonNull::new_unchecked(&raw mut (*head).put.0.mutex))?;
-            RawMutex::init(NonNull::new_unchecked(&raw mut (*head).get.0.mutex))?;
+            let ends = memory.head().as_ptr();
+            ends.write(Ends::default());
+            RawMutex::init(NonNull::new_unchecked(&raw mut (*ends).putting.0.mutex))?;
+            RawMutex::init(NonNull::new_unchecked(&raw mut (*ends).getting.0.mutex))?;
         }
         Ok(Ring {
             memory,
@@ -128,16 +138,17 @@ impl Ring {
                 capacity,
             });
         }
-        let (head, size) = (self.head(), size_in_ring(record.len()));
+        let size = size_in_ring(record.len());
+        let ends = self.ends();
         loop {
-            let locked = self.lock(&head.put.0, deadline)?;
-            let tail = head.tail.0.get();
+            let locked = self.lock(&ends.putting, deadline)?;
+            let tail = ends.tail.get();
             if tail.is_closed() {
                 return Err(RingError::Closed);
             }
             // ANCHOR: put
             let fits = |taken| self.room(tail, taken) >= size;
-            if fits(locked.other(&head.head.0, fits)) {
+            if fits(locked.other(&ends.head, fits)) {
                 let length = (record.len() as u32).to_ne_bytes();
                 // SAFETY: this is the only writer, as it holds the lock, and `size` bytes from
                 // `tail` are free: no reader looks there before `tail` has moved.
@@ -145,11 +156,11 @@ impl Ring {
                     self.memory.write(tail.offset(), &length);
                     self.memory.write(tail.plus(HEADER as u32).offset(), record);
                 }
-                if !head.tail.0.advance_if_open(tail, size) {
+                if !ends.tail.advance_if_open(tail, size) {
                     return Err(RingError::Closed);
                 }
                 drop(locked);
-                head.tail.0.wake(1);
+                ends.tail.wake(1);
                 return Ok(());
             }
             // ANCHOR_END: put
@@ -157,9 +168,9 @@ impl Ring {
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
             }
-            head.head.0.wait(deadline, self.nap, |taken| {
+            ends.head.wait(deadline, self.nap, |taken| {
                 // `tail` too: whoever closes may be killed before it has closed `head`.
-                let tail = head.tail.0.get();
+                let tail = ends.tail.get();
                 taken.is_closed() || tail.is_closed() || self.room(tail, taken) >= size
             });
         }
@@ -173,25 +184,25 @@ impl Ring {
         deadline: Deadline,
         taker: &impl Taker,
     ) -> Result<(), RingError> {
-        let head = self.head();
+        let ends = self.ends();
         loop {
-            // As last seen by a consumer: `tail` itself is a line to fetch from the producer's core.
-            let seen = Position::at(head.get.0.other.load(Relaxed));
-            if seen.ahead_of(head.head.0.get()) == 0 {
+            // As last seen by a consumer: `tail` is a line to fetch from the producer's core.
+            let seen = Position::at(ends.getting.other.load(Relaxed));
+            if seen.ahead_of(ends.head.get()) == 0 {
                 self.wait(deadline)?;
             }
             // ANCHOR: take
             let locked = self.lock_to_take(deadline, record, taker)?;
-            let from = head.head.0.get();
-            let tail = locked.other(&head.tail.0, |tail| tail.ahead_of(from) != 0);
+            let from = ends.head.get();
+            let tail = locked.other(&ends.tail, |tail| tail.ahead_of(from) != 0);
             let Some(size) = self.copy_out(from, tail, record)? else {
                 continue;
             };
             taker.claim(record);
-            head.head.0.advance(size);
+            ends.head.advance(size);
             drop(locked);
             // All of them: the one in front may need more room than there is, the next one less.
-            head.head.0.wake(i32::MAX);
+            ends.head.wake(i32::MAX);
             return Ok(());
             // ANCHOR_END: take
         }
@@ -199,7 +210,7 @@ impl Ring {
 
     /// Waits for a record. Another process may be the first to take it.
     pub fn wait(&self, deadline: Deadline) -> Result<(), RingError> {
-        let (tail, head) = (&self.head().tail.0, &self.head().head.0);
+        let Ends { tail, head, .. } = self.ends();
         loop {
             let put = tail.get();
             if put.ahead_of(head.get()) != 0 {
@@ -225,23 +236,24 @@ impl Ring {
 
     /// From now on nothing can be put. What was put before can be taken.
     pub fn close(&self) {
-        self.head().tail.0.close();
-        self.head().head.0.close();
+        self.ends().tail.close();
+        self.ends().head.close();
     }
 
     pub fn is_closed(&self) -> bool {
-        self.head().tail.0.get().is_closed()
+        self.ends().tail.get().is_closed()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.head().tail.0.get().ahead_of(self.head().head.0.get()) == 0
+        let Ends { tail, head, .. } = self.ends();
+        tail.get().ahead_of(head.get()) == 0
     }
 
     /// The number of records, counted one by one.
     pub fn len(&self) -> Result<usize, RingError> {
-        let head = self.head();
-        let _locked = self.lock(&head.get.0, Deadline::NEVER)?;
-        let (mut at, tail) = (head.head.0.get(), head.tail.0.get());
+        let ends = self.ends();
+        let _locked = self.lock(&ends.getting, Deadline::NEVER)?;
+        let (mut at, tail) = (ends.head.get(), ends.tail.get());
         let mut count = 0;
         while let Some(length) = self.length_at(at, tail)? {
             at = at.plus(size_in_ring(length));
@@ -250,7 +262,7 @@ impl Ring {
         Ok(count)
     }
 
-    fn head(&self) -> &Head {
+    fn ends(&self) -> &Ends {
         // SAFETY: `new` initialised it, and it stays mapped as long as `self`.
         unsafe { self.memory.head().as_ref() }
     }
@@ -261,20 +273,13 @@ impl Ring {
     }
 
     fn lock<'a>(&self, side: &'a Side, deadline: Deadline) -> Result<Locked<'a>, RingError> {
-        let mutex = &side.mutex;
-        let soon = |times, pause: fn()| {
-            (0..times).find_map(|_| match mutex.try_acquire() {
-                Err(LockError::TimedOut) => {
-                    pause();
-                    None
-                }
-                done => Some(done),
-            })
-        };
-        let acquired = soon(SPINS, hint::spin_loop)
-            // Its owner may have lost the processor to this very process.
-            .or_else(|| soon(YIELDS, thread::yield_now))
-            .unwrap_or_else(|| mutex.acquire(deadline.at_least(LOCK_PATIENCE)))?;
+        // Its owner may have lost the processor to this very process.
+        let acquired = soon(LOOKS_AT_A_MUTEX, || match side.mutex.try_acquire() {
+            Err(MutexError::TimedOut) => None,
+            done => Some(done),
+        });
+        let acquired =
+            acquired.unwrap_or_else(|| side.mutex.acquire(deadline.at_least(LOCK_PATIENCE)))?;
         Ok(Locked { side, acquired })
     }
 
@@ -284,11 +289,11 @@ impl Ring {
         record: &mut Vec<u8>,
         taker: &impl Taker,
     ) -> Result<Locked<'_>, RingError> {
-        let head = self.head();
-        let locked = self.lock(&head.get.0, deadline)?;
+        let ends = self.ends();
+        let locked = self.lock(&ends.getting, deadline)?;
         if locked.acquired == Acquired::FromTheDead
             && self
-                .copy_out(head.head.0.get(), head.tail.0.get(), record)?
+                .copy_out(ends.head.get(), ends.tail.get(), record)?
                 .is_some()
         {
             taker.disclaim(record);
@@ -364,11 +369,11 @@ impl Drop for Locked<'_> {
     }
 }
 
-impl From<LockError> for RingError {
-    fn from(error: LockError) -> Self {
+impl From<MutexError> for RingError {
+    fn from(error: MutexError) -> Self {
         match error {
-            LockError::TimedOut => RingError::TimedOut,
-            LockError::System(error) => RingError::System(error),
+            MutexError::TimedOut => RingError::TimedOut,
+            MutexError::System(error) => RingError::System(error),
             error => RingError::System(io::Error::other(error)),
         }
     }

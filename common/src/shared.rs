@@ -1,5 +1,6 @@
 //! Numbers and arrays of them in shared memory, each behind its own lock.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -68,6 +69,14 @@ impl<T: Pod> Value<T> {
         self.0.first(Deadline::NEVER, Death::Reported)
     }
 
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`] when another holds it, and those of [`lock`](Value::lock).
+    pub fn try_lock(&self) -> Result<Guard<'_, T>, LockError> {
+        self.lock_timeout(Duration::ZERO)
+    }
+
     /// Like [`lock`](Value::lock), waiting for at most `limit`.
     ///
     /// # Errors
@@ -83,6 +92,13 @@ impl<T: Pod> Value<T> {
     /// [`LockError::AlreadyHeld`].
     pub fn recover(&self) -> Result<Guard<'_, T>, LockError> {
         self.0.first(Deadline::NEVER, Death::Forgiven)
+    }
+}
+
+// Without the value: to read it takes the lock.
+impl<T: Pod> fmt::Debug for Value<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Value").finish_non_exhaustive()
     }
 }
 
@@ -130,6 +146,14 @@ impl<T: Pod> Array<T> {
         self.0.all(Deadline::NEVER, Death::Reported)
     }
 
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`] when another holds it, and those of [`lock`](Array::lock).
+    pub fn try_lock(&self) -> Result<Guard<'_, [T]>, LockError> {
+        self.lock_timeout(Duration::ZERO)
+    }
+
     /// Like [`lock`](Array::lock), waiting for at most `limit`.
     ///
     /// # Errors
@@ -145,5 +169,13 @@ impl<T: Pod> Array<T> {
     /// [`LockError::AlreadyHeld`].
     pub fn recover(&self) -> Result<Guard<'_, [T]>, LockError> {
         self.0.all(Deadline::NEVER, Death::Forgiven)
+    }
+}
+
+impl<T: Pod> fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Array")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

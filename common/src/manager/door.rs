@@ -9,7 +9,7 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::ManagerError;
+use super::error::ManagerError;
 use super::wire::{PART, Reply, Request, Socket};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
@@ -20,14 +20,16 @@ use crate::identity::{Identity, own_pid};
 static DOORS: Mutex<Vec<Weak<Door>>> = Mutex::new(Vec::new());
 
 /// The way to a server, the same for every process.
+#[derive(Debug)]
 pub(super) struct Door {
     server: Identity,
-    socket: Socket,
+    /// Where a client introduces itself.
+    entrance: Socket,
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        // Nobody is left here who could use it. Unless this thread is ending, and its lines with it.
+        // Nobody is left here who could use it. Unless this thread ends, and its lines with it.
         let _ = LINES.try_with(|lines| lines.borrow_mut().remove(&self.server.0));
     }
 }
@@ -44,8 +46,8 @@ thread_local! {
 
 impl Door {
     /// A way that children forked from now on have, too.
-    pub fn open(server: Identity, socket: Socket) -> Arc<Self> {
-        let door = Arc::new(Door { server, socket });
+    pub fn open(server: Identity, entrance: Socket) -> Arc<Self> {
+        let door = Arc::new(Door { server, entrance });
         let mut known = DOORS.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|door| door.strong_count() > 0);
         known.push(Arc::downgrade(&door));
@@ -91,7 +93,7 @@ impl Door {
 
     fn connect(&self) -> Result<Line, ManagerError> {
         let (socket, theirs) = Socket::pair().map_err(ManagerError::System)?;
-        let sent = self.socket.send_socket(theirs);
+        let sent = self.entrance.send_socket(theirs);
         sent.map_err(|error| self.broken(error))?;
         Ok(Line {
             pid: own_pid(),

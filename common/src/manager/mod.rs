@@ -1,9 +1,11 @@
 //! A server process that owns values and locks, for processes that share no memory with it.
 
 mod door;
+mod error;
 mod server;
 mod wire;
 
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -13,8 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
 use crate::identity::Identity;
-use crate::process::{Process, SpawnError};
+use crate::process::Process;
 use door::Door;
+pub use error::ManagerError;
 use server::serve;
 use wire::{Reply, Request, Socket};
 
@@ -48,44 +51,10 @@ use wire::{Reply, Request, Socket};
 /// assert_eq!(names.get()?, ["Ada", "Grace"]);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
+#[derive(Debug)]
 pub struct Manager {
     door: Arc<Door>,
     server: Process,
-}
-
-/// Why a manager did not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ManagerError {
-    /// The server process has ended.
-    #[error("the manager's server process (pid {pid}) has ended")]
-    Gone {
-        /// Its pid.
-        pid: u32,
-    },
-    /// This thread holds the lock already. Waiting for itself, it would wait for ever.
-    #[error("this process holds the manager's lock already: drop its guard before taking it again")]
-    AlreadyHeld,
-    /// The value's `Serialize` failed; the manager's copy is unchanged.
-    #[error("the value cannot be encoded")]
-    Encode(#[source] postcard::Error),
-    /// The value is not of the proxy's type.
-    #[error("the value cannot be decoded: {0}")]
-    Decode(String),
-    /// There is no such object in the server: the proxy was made for another kind.
-    #[error("the manager has no such value or lock: the proxy is for another one")]
-    NoSuchObject,
-    /// The server has no descriptors left for another client.
-    #[error(
-        "the manager's server has no file descriptors left for another client: see `ulimit -n`"
-    )]
-    TooManyClients,
-    /// The server could not be started.
-    #[error("the manager's server process cannot be started")]
-    Start(#[from] SpawnError),
-    /// The system refused.
-    #[error("the system cannot connect to the manager")]
-    System(#[source] io::Error),
 }
 
 impl Manager {
@@ -94,12 +63,12 @@ impl Manager {
     /// # Errors
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
-        let (socket, visitors) = Socket::pair().map_err(ManagerError::System)?;
-        let server = Process::spawn("manager", move || serve(visitors))?;
+        let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
+        let server = Process::spawn("manager", move || serve(theirs))?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
             ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
         })?;
-        let door = Door::open(server_id, socket);
+        let door = Door::open(server_id, entrance);
         Ok(Manager { door, server })
     }
 
@@ -193,7 +162,7 @@ impl<T> ValueProxy<T> {
 ///
 /// The lock comes free when its holder dies, without a message to the next one: what it protects
 /// are values in the server, and each of those is set whole or not at all.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct LockProxy(Object);
 
 impl LockProxy {
@@ -215,6 +184,7 @@ impl LockProxy {
 /// An error of kind [`ManagerError::System`] in between closes this thread's connection, and with
 /// it the server passes the lock on.
 #[must_use = "the lock is released at once if its guard is not kept"]
+#[derive(Debug)]
 pub struct LockProxyGuard<'a> {
     lock: &'a Object,
     /// The server knows each thread by its connection.
@@ -243,6 +213,12 @@ impl Clone for LockProxy {
     }
 }
 
+impl<T> fmt::Debug for ValueProxy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ValueProxy").field(&self.object).finish()
+    }
+}
+
 impl<T> Serialize for ValueProxy<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.object.serialize(serializer)
@@ -260,7 +236,7 @@ impl<'de, T> Deserialize<'de> for ValueProxy<T> {
 }
 
 /// What a proxy points to.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Object {
     door: Arc<Door>,
     id: u32,

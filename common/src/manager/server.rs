@@ -6,15 +6,16 @@ use std::io;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::wire::{PART, Reply, Request, Socket, patiently, retry};
+use super::wire::{PART, Reply, Request, Socket, retry};
+use crate::patience::{LOOKS_BY_SYSTEM_CALL, soon};
 
-/// In place of a client's number: the socket over which new ones introduce themselves.
-const DOOR: u64 = 0;
+/// In place of a client's number: where new ones introduce themselves.
+const ENTRANCE: u64 = 0;
 
 /// The server's whole life: it has no other state than this, and waits for nobody but `epoll`.
 /// Every request gets one reply, and nobody sends a second request before that, so a reply always
 /// finds room, also when its receiver was stopped.
-pub(super) fn serve(door: Socket) -> io::Result<()> {
+pub(super) fn serve(entrance: Socket) -> io::Result<()> {
     // A descriptor for each client; the usual soft limit is 1024.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -25,15 +26,15 @@ pub(super) fn serve(door: Socket) -> io::Result<()> {
     };
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     let readable = |id| EpollEvent::new(EpollFlags::EPOLLIN, id);
-    epoll.add(&door, readable(DOOR))?;
-    let mut last_client = DOOR;
+    epoll.add(&entrance, readable(ENTRANCE))?;
+    let mut last_client = ENTRANCE;
     loop {
         for event in wait(&epoll, &mut [EpollEvent::empty(); 16])? {
             let from = event.data();
-            if from == DOOR {
+            if from == ENTRANCE {
                 last_client += 1;
                 // Whoever it was may be dead already, or there was no descriptor for it.
-                if let Some(socket) = door.receive_socket()?
+                if let Some(socket) = entrance.receive_socket()?
                     && epoll.add(&socket, readable(last_client)).is_ok()
                 {
                     server.clients.insert(last_client, Client::new(socket));
@@ -53,11 +54,13 @@ pub(super) fn serve(door: Socket) -> io::Result<()> {
 
 /// Who has something to say. Looks for some microseconds before it sleeps.
 fn wait<'a>(epoll: &Epoll, events: &'a mut [EpollEvent]) -> io::Result<&'a [EpollEvent]> {
-    let soon = patiently(|| match epoll.wait(events, EpollTimeout::ZERO) {
-        Ok(0) => None,
-        count => Some(count),
+    let count = soon(LOOKS_BY_SYSTEM_CALL, || {
+        match epoll.wait(events, EpollTimeout::ZERO) {
+            Ok(0) => None,
+            count => Some(count),
+        }
     });
-    let count = match soon {
+    let count = match count {
         Some(Ok(count)) => count,
         _ => retry(|| epoll.wait(events, EpollTimeout::NONE))?,
     };
@@ -213,11 +216,11 @@ mod tests {
 
     #[test]
     fn a_client_that_no_reply_can_be_sent_to_is_told() {
-        let (visits, door) = Socket::pair().unwrap();
-        let server = thread::spawn(|| serve(door));
+        let (entrance, theirs) = Socket::pair().unwrap();
+        let server = thread::spawn(|| serve(theirs));
         let (client, theirs) = Socket::pair().unwrap();
         setsockopt(&theirs, SndBuf, &1).unwrap(); // the least that the system allows
-        visits.send_socket(theirs).unwrap();
+        entrance.send_socket(theirs).unwrap();
 
         client.send(&Request::NewValue(vec![1; PART])).unwrap();
         assert!(matches!(client.receive().unwrap(), Reply::Created(0)));
@@ -225,7 +228,7 @@ mod tests {
         let end = client.receive::<Reply>().unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
 
-        drop(visits);
+        drop(entrance);
         assert!(server.join().unwrap().is_err(), "nobody can come any more");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -13,15 +12,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{decode, encode, with_buffer};
-use crate::futex::YIELDS;
+use crate::patience::{LOOKS_BY_SYSTEM_CALL, soon};
 
 /// A message stays below this many bytes of payload, so that it is one packet of the socket.
 pub(super) const PART: usize = 64 << 10;
 /// The longest message.
 const PACKET: usize = PART + 64;
-/// How often to ask for a message before sleeping. Each is a system call, so that these take
-/// some microseconds, as long as a partner that is awake takes to answer.
-const ASKS: u32 = 40;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
@@ -51,6 +47,7 @@ pub(super) enum Reply {
 ///
 /// Not a channel of ipc-channel's, with which a message takes several times as long (measured):
 /// its `IpcReceiverSet` takes seven system calls where this takes two, and cannot poll.
+#[derive(Debug)]
 pub(super) struct Socket(OwnedFd);
 
 impl AsFd for Socket {
@@ -78,9 +75,11 @@ impl Socket {
     /// of this type is `InvalidData`.
     pub fn receive<T: DeserializeOwned>(&self) -> io::Result<T> {
         with_buffer(|bytes| {
-            let arrived = patiently(|| match self.take(bytes, MsgFlags::MSG_DONTWAIT) {
-                Err(Errno::EAGAIN) => None,
-                taken => Some(taken),
+            let arrived = soon(LOOKS_BY_SYSTEM_CALL, || {
+                match self.take(bytes, MsgFlags::MSG_DONTWAIT) {
+                    Err(Errno::EAGAIN) => None,
+                    taken => Some(taken),
+                }
             });
             arrived.unwrap_or_else(|| self.take(bytes, MsgFlags::empty()))?;
             if bytes.is_empty() {
@@ -118,8 +117,8 @@ impl Socket {
         Ok(sent.map(drop)?)
     }
 
-    /// Waits for what `send_socket` sent; `None` if the system had no descriptor left for it. The other
-    /// side's end is an `UnexpectedEof`.
+    /// Waits for what `send_socket` sent; `None` if the system had no descriptor left for it. The
+    /// other side's end is an `UnexpectedEof`.
     pub fn receive_socket(&self) -> io::Result<Option<Socket>> {
         let mut byte = [0];
         let mut space = nix::cmsg_space!([i32; 1]);
@@ -142,20 +141,6 @@ impl Socket {
         let own = |&fd| Socket(unsafe { OwnedFd::from_raw_fd(fd) });
         Ok(descriptors.first().map(own))
     }
-}
-
-/// Asks again and again, for some microseconds.
-pub(super) fn patiently<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    for tries in 0..ASKS + YIELDS {
-        if tries >= ASKS {
-            thread::yield_now();
-        }
-        let answer = ask();
-        if answer.is_some() {
-            return answer;
-        }
-    }
-    None
 }
 
 /// Again if a signal arrived: nothing was sent or received then.

@@ -1,5 +1,6 @@
 //! What can go wrong with a pool and with its tasks.
 
+use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 
@@ -31,6 +32,24 @@ pub enum PoolError {
 /// A task's result, or why there is none; as small as the result where that is small.
 pub(super) type Outcome<R> = Result<R, Box<TaskError>>;
 
+/// What is copied between a pool's processes for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskData {
+    /// What the task function is called with.
+    Argument,
+    /// What it returns.
+    Result,
+}
+
+impl fmt::Display for TaskData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskData::Argument => "the argument",
+            TaskData::Result => "the result",
+        })
+    }
+}
+
 /// Why a task has no result. It says what went wrong in plain words, since the error itself
 /// happened in another process.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -49,10 +68,10 @@ pub enum TaskError {
     },
     /// The argument or the result cannot be encoded.
     #[error("{0} cannot be encoded: {1}")]
-    Encode(String, String),
+    Encode(TaskData, String),
     /// The argument or the result cannot be decoded.
     #[error("{0} cannot be decoded: {1}")]
-    Decode(String, String),
+    Decode(TaskData, String),
     /// The argument or the result is too large.
     #[error(
         "{what} takes {size} bytes, too large for this pool of {capacity} bytes: make the pool \
@@ -60,7 +79,7 @@ pub enum TaskError {
     )]
     TooLarge {
         /// Which of the two.
-        what: String,
+        what: TaskData,
         /// Its size when encoded, in bytes.
         size: usize,
         /// The pool's capacity, in bytes.

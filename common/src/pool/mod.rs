@@ -12,15 +12,18 @@
 //! known whose task died with whom.
 
 mod async_result;
+mod callbacks;
 mod error;
 mod parent;
 mod supervisor;
 mod wire;
 mod worker;
 
+use std::borrow; // the trait by its path: its method would hide RefCell's
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
+use std::fmt;
 use std::iter;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
@@ -30,9 +33,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use async_result::AsyncResult;
+use callbacks::{Callbacks, Task};
 use error::Outcome;
-pub use error::{PoolError, TaskError};
+pub use error::{PoolError, TaskData, TaskError};
 
+use crate::codec::encode;
 use crate::deadline::Deadline;
 use crate::process::Process;
 use crate::queue::DEFAULT_CAPACITY;
@@ -78,6 +83,7 @@ const ITEMS_AHEAD: usize = 16;
 /// ```
 pub struct Pool<'cb, A, R> {
     parent: Rc<Parent<'cb, R>>,
+    callbacks: Rc<Callbacks<'cb, R>>,
     argument: PhantomData<fn(A)>,
 }
 
@@ -118,6 +124,7 @@ where
         let parent = Parent::new(shared, workers, supervisor)?;
         Ok(Pool {
             parent: Rc::new(parent),
+            callbacks: Callbacks::new(),
             argument: PhantomData,
         })
     }
@@ -135,9 +142,10 @@ where
     /// Tasks are started in the order of submission. Whatever is wrong, also with the argument,
     /// is the task's outcome.
     pub fn apply_async(&self, argument: &A) -> AsyncResult<'cb, R> {
-        let (result, deliver) = AsyncResult::new(Rc::clone(&self.parent));
-        self.submit_one(argument, deliver);
-        result
+        let task = Task::new(Rc::clone(&self.callbacks));
+        let receiver = Rc::clone(&task);
+        self.submit_one(argument, Box::new(move |_, it| receiver.deliver(it)));
+        AsyncResult::new(Rc::clone(&self.parent), task)
     }
 
     /// Runs a task for each item and waits for all results, which come in the order of the items.
@@ -147,7 +155,7 @@ where
     /// The [`TaskError`] of the first item that has one, when all others are done.
     pub fn map<I>(&self, items: I) -> Result<Vec<R>, TaskError>
     where
-        I: IntoIterator<Item: std::borrow::Borrow<A>>,
+        I: IntoIterator<Item: borrow::Borrow<A>>,
     {
         let items: Vec<_> = items.into_iter().collect();
         let chunk = items
@@ -159,18 +167,16 @@ where
         let outcomes = Rc::new(RefCell::new(Outcomes::new(items.len())));
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
             let outcomes = Rc::clone(&outcomes);
-            Box::new(move |_, index, outcome| outcomes.borrow_mut().add(start + index, outcome))
+            Box::new(move |index, outcome| outcomes.borrow_mut().add(start + index, outcome))
         };
 
         let mut batch = Batch::new();
         for (index, item) in items.iter().enumerate() {
-            let (item, before) = (std::borrow::Borrow::<A>::borrow(item), batch.len());
-            let mut pushed = batch.push(item);
+            let (item, before) = (borrow::Borrow::<A>::borrow(item), batch.len());
+            let mut pushed = push(&mut batch, item);
             if pushed.is_ok() && batch.len() > largest && batch.count() > 1 {
                 batch.undo(before); // it goes with the next chunk
-                pushed = self
-                    .submit_chunk(&mut batch, index, deliver_from)
-                    .push(item);
+                pushed = push(self.submit_chunk(&mut batch, index, deliver_from), item);
             }
             if let Err(error) = pushed {
                 self.submit_chunk(&mut batch, index, deliver_from);
@@ -195,7 +201,7 @@ where
         items: I,
     ) -> impl Iterator<Item = Result<R, TaskError>> + use<'cb, '_, A, R, I>
     where
-        I: IntoIterator<Item: std::borrow::Borrow<A>>,
+        I: IntoIterator<Item: borrow::Borrow<A>>,
     {
         let mut items = items.into_iter().fuse();
         let arrived = Rc::new(RefCell::new(VecDeque::new()));
@@ -206,8 +212,8 @@ where
             {
                 let receiver = Rc::clone(&arrived);
                 let deliver: Deliver<'cb, R> =
-                    Box::new(move |_, _, outcome| receiver.borrow_mut().push_back(outcome));
-                self.submit_one(std::borrow::Borrow::borrow(&item), deliver);
+                    Box::new(move |_, outcome| receiver.borrow_mut().push_back(outcome));
+                self.submit_one(borrow::Borrow::borrow(&item), deliver);
                 under_way += 1;
             }
             while under_way > 0 && arrived.borrow().is_empty() {
@@ -240,11 +246,20 @@ where
 
     fn submit_one(&self, argument: &A, mut deliver: Deliver<'cb, R>) {
         let mut batch = Batch::new();
-        match batch.push(argument) {
+        match push(&mut batch, argument) {
             Ok(()) => self.parent.submit(batch, deliver),
             Err(error) => self.parent.refuse(&mut deliver, 0..1, &error),
         }
     }
+}
+
+fn push<A: Serialize>(batch: &mut Batch, argument: &A) -> Result<(), TaskError> {
+    let (before, mut encoded) = (batch.len(), Ok(()));
+    batch.push(|bytes| encoded = encode(argument, bytes));
+    encoded.map_err(|error| {
+        batch.undo(before);
+        TaskError::Encode(TaskData::Argument, error.to_string())
+    })
 }
 
 /// What `map` has of its outcomes.
@@ -299,7 +314,7 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     /// With the first panic of a callback, after all this is done.
     pub fn join(self) -> Result<(), PoolError> {
         let ended = self.parent.finish();
-        if let Some(panic) = self.parent.take_panic() {
+        if let Some(panic) = self.callbacks.take_panic() {
             resume_unwind(panic);
         }
         ended
@@ -308,6 +323,14 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     /// Ends the workers at once. What they had not finished gets [`TaskError::Terminated`],
     /// without a call of its callbacks. Python: `terminate`. Dropping the pool does the same.
     pub fn terminate(self) {}
+}
+
+impl<A, R> fmt::Debug for Pool<'_, A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("workers", &self.parent.workers())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<A, R> Drop for Pool<'_, A, R> {

@@ -1,20 +1,16 @@
 //! The parent's part: it hands out tasks and delivers their outcomes, while one of its calls waits.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::async_result::State;
-use super::error::Outcome;
+use super::error::{Outcome, PoolError, TaskData, TaskError};
 use super::wire::{self, Batch, Notice, Shared};
-use super::{PoolError, TaskError};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
@@ -29,7 +25,7 @@ const MESSAGES_A_STEP: usize = 64;
 const FEED_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Receives the outcomes of one submission, by their index in it.
-pub(super) type Deliver<'cb, R> = Box<dyn FnMut(&Parent<'cb, R>, usize, Outcome<R>) + 'cb>;
+pub(super) type Deliver<'cb, R> = Box<dyn FnMut(usize, Outcome<R>) + 'cb>;
 
 /// A pool, whatever the type of its arguments.
 pub(super) struct Parent<'cb, R> {
@@ -37,8 +33,8 @@ pub(super) struct Parent<'cb, R> {
     workers: usize,
     pid: u32,
     supervisor: RefCell<Process>,
-    /// Submissions that wait for outcomes. Those next to each other are done at about the same time,
-    /// so a tree's cache misses are fewer than a hash table's.
+    /// Submissions that wait for outcomes. Those next to each other are done at about the same
+    /// time, so a tree's cache misses are fewer than a hash table's.
     pending: RefCell<BTreeMap<u64, Pending<'cb, R>>>,
     /// Tasks for which the ring had no room yet.
     backlog: RefCell<VecDeque<Vec<u8>>>,
@@ -46,12 +42,6 @@ pub(super) struct Parent<'cb, R> {
     closed: Cell<bool>,
     /// Why no outcome will come any more.
     over: RefCell<Option<TaskError>>,
-    /// Whether a callback runs, which may come here again.
-    calling: Cell<bool>,
-    /// Tasks whose outcomes have arrived meanwhile.
-    to_call: RefCell<VecDeque<Rc<RefCell<State<'cb, R>>>>>,
-    /// The first panic of a callback.
-    panic: RefCell<Option<Box<dyn Any + Send>>>,
 }
 
 struct Pending<'cb, R> {
@@ -72,10 +62,6 @@ impl<'cb, R> Parent<'cb, R> {
     /// Whether there are tasks that the ring has no room for.
     pub fn has_backlog(&self) -> bool {
         !self.backlog.borrow().is_empty()
-    }
-
-    pub fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.panic.take()
     }
 
     pub fn close(&self) {
@@ -102,26 +88,24 @@ impl<'cb, R> Parent<'cb, R> {
     }
 
     /// Hands a batch to the workers, or keeps it until there is room for it.
-    pub fn submit(&self, batch: Batch, mut deliver: Deliver<'cb, R>) {
+    pub fn submit(&self, mut batch: Batch, mut deliver: Deliver<'cb, R>) {
         let count = batch.count();
         if let Some(error) = self.refusal() {
             return self.refuse(&mut deliver, 0..count, &error);
         }
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
-        let message = batch.finish(id);
+        batch.set_id(id);
+        let message = batch.into_bytes();
         let capacity = self.shared.tasks.capacity();
         if message.len() > capacity {
-            let what = "the argument".to_owned();
-            return self.refuse(
-                &mut deliver,
-                0..count,
-                &TaskError::TooLarge {
-                    what,
-                    size: message.len(),
-                    capacity,
-                },
-            );
+            let (what, size) = (TaskData::Argument, message.len());
+            let error = TaskError::TooLarge {
+                what,
+                size,
+                capacity,
+            };
+            return self.refuse(&mut deliver, 0..count, &error);
         }
         self.pending.borrow_mut().insert(
             id,
@@ -148,37 +132,7 @@ impl<'cb, R> Parent<'cb, R> {
     /// Gives the error to these tasks of a submission.
     pub fn refuse(&self, deliver: &mut Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
         for index in tasks {
-            deliver(self, index, Err(Box::new(error.clone())));
-        }
-    }
-
-    /// Calls back for a task whose outcome has arrived. From within another callback this only
-    /// makes a note, or callbacks that wait for tasks would pile up on the stack.
-    pub fn call_back(&self, state: Rc<RefCell<State<'cb, R>>>) {
-        self.to_call.borrow_mut().push_back(state);
-        if self.calling.replace(true) {
-            return;
-        }
-        loop {
-            let next = self.to_call.borrow_mut().pop_front();
-            match next {
-                Some(state) => self.note(State::call_back(&state)),
-                None => break,
-            }
-        }
-        self.calling.set(false);
-    }
-
-    /// Remembers the first panic of a callback.
-    pub fn note(&self, called: Result<(), Box<dyn Any + Send>>) {
-        if let Err(panic) = called {
-            let mut first = self.panic.borrow_mut();
-            if first.is_none() {
-                *first = Some(panic);
-            } else {
-                // Dropping somebody's payload may panic once more.
-                std::mem::forget(panic);
-            }
+            deliver(index, Err(Box::new(error.clone())));
         }
     }
 
@@ -240,9 +194,6 @@ impl<R: DeserializeOwned> Parent<'_, R> {
             last_id: Cell::new(0),
             closed: Cell::new(false),
             over: RefCell::default(),
-            calling: Cell::new(false),
-            to_call: RefCell::default(),
-            panic: RefCell::default(),
         };
         parent.wait_for_start()?;
         Ok(parent)
@@ -355,10 +306,10 @@ impl<R: DeserializeOwned> Parent<'_, R> {
         };
         for bytes in outcomes {
             let outcome = decode::<Outcome<R>>(bytes)
-                .unwrap_or_else(|error| Err(TaskError::Decode("the result".into(), error).into()));
+                .unwrap_or_else(|error| Err(TaskError::Decode(TaskData::Result, error).into()));
             let index = task.delivered;
             task.delivered += 1;
-            (task.deliver)(self, index, outcome);
+            (task.deliver)(index, outcome);
         }
         if task.delivered < task.count {
             self.pending.borrow_mut().insert(id, task);

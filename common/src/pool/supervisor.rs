@@ -13,7 +13,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
 use crate::deadline::Deadline;
-use crate::process::{Outcome, Process, SpawnError, chain};
+use crate::process::{Outcome, Process, SpawnError};
+use crate::words::chain;
 
 /// How soon to try again what did not work, in milliseconds.
 const RETRY: u8 = 50;
@@ -90,68 +91,83 @@ struct Crew<'a, F> {
 impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
     /// Replaces the dead and reports their tasks; false if something is left to do.
     fn look_after(&mut self) -> io::Result<bool> {
-        for index in 0..self.workers.len() {
-            if let Some(worker) = &mut self.workers[index]
-                && !worker.is_alive().map_err(io::Error::other)?
-            {
-                let pid = worker.pid();
-                let status = worker.join().map_err(io::Error::other)?;
-                self.workers[index] = None;
-                let claim = Claim {
-                    in_hand: self.shared.in_hand(),
-                    worker: index,
-                };
-                self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
-                match claim.in_hand[index].swap(IDLE, SeqCst) {
-                    IDLE => self.false_starts = 0,
-                    // Somebody kills them, which says nothing of the next one.
-                    STARTING if status.signal() == Some(libc::SIGKILL) => {}
-                    STARTING => self.false_starts += 1,
-                    task => {
-                        self.false_starts = 0;
-                        self.notices.push_back(Notice::Died {
-                            task,
-                            pid,
-                            status: status.into_raw(),
-                        });
-                    }
-                }
-            }
-        }
+        self.bury()?;
         if self.false_starts >= FALSE_STARTS * self.workers.len() {
             self.give_up("they die before they can take a task")?;
             return Ok(true);
         }
         let done = self.shared.tasks.is_closed() && self.shared.tasks.is_empty();
-        for index in 0..self.workers.len() {
-            if self.workers[index].is_none() && !done {
-                match (self.start)(index) {
-                    Ok(worker) => self.workers[index] = Some(worker),
-                    Err(error) if self.workers.iter().all(Option::is_none) => {
-                        self.give_up(&chain(&error))?;
-                        return Ok(true);
-                    }
-                    // The others go on; it may work later.
-                    Err(_) => break,
+        if !done {
+            self.replace()?;
+        }
+        if !self.report() {
+            return Ok(false);
+        }
+        let there = self.workers.iter().flatten().count();
+        if done && there == 0 {
+            self.workers.clear();
+        }
+        Ok(done || there == self.workers.len())
+    }
+
+    /// Waits for workers that have ended, and notes which tasks they had.
+    fn bury(&mut self) -> io::Result<()> {
+        for (index, place) in self.workers.iter_mut().enumerate() {
+            let Some(worker) = place else { continue };
+            if worker.is_alive().map_err(io::Error::other)? {
+                continue;
+            }
+            let pid = worker.pid();
+            let status = worker.join().map_err(io::Error::other)?;
+            *place = None;
+            let claim = Claim {
+                in_hand: self.shared.in_hand(),
+                worker: index,
+            };
+            self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
+            match claim.in_hand[index].swap(IDLE, SeqCst) {
+                IDLE => self.false_starts = 0,
+                // Somebody kills them, which says nothing of the next one.
+                STARTING if status.signal() == Some(libc::SIGKILL) => {}
+                STARTING => self.false_starts += 1,
+                task => {
+                    self.false_starts = 0;
+                    self.notices.push_back(Notice::Died {
+                        task,
+                        pid,
+                        status: status.into_raw(),
+                    });
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Starts workers in the free places, as far as that can be had.
+    fn replace(&mut self) -> io::Result<()> {
+        while let Some(index) = self.workers.iter().position(Option::is_none) {
+            match (self.start)(index) {
+                Ok(worker) => self.workers[index] = Some(worker),
+                Err(error) if self.workers.iter().all(Option::is_none) => {
+                    return self.give_up(&chain(&error));
+                }
+                // The others go on; it may work later.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the parent what has happened; false if there is no room for it now.
+    fn report(&mut self) -> bool {
         while let Some(notice) = self.notices.front() {
             let now = Deadline::NOW;
             if self.shared.results.put(&notice.to_message(), now).is_err() {
-                return Ok(false);
+                return false;
             }
             self.notices.pop_front();
         }
-        let missing = self
-            .workers
-            .iter()
-            .filter(|worker| worker.is_none())
-            .count();
-        if done && missing == self.workers.len() {
-            self.workers.clear();
-        }
-        Ok(done || missing == 0)
+        true
     }
 
     /// Tells the parent that there will be no workers, once it has read what came before.
@@ -198,9 +214,10 @@ mod tests {
         }
         let mut message = Vec::new();
         shared.results.get(&mut message, Deadline::NOW, &())?;
-        assert!(
-            matches!(Notice::parse(&message), Some(Notice::Broken(reason)) if reason.contains("before they can take a task"))
-        );
+        let Some(Notice::Broken(reason)) = Notice::parse(&message) else {
+            panic!("the parent was not told");
+        };
+        assert!(reason.contains("before they can take a task"), "{reason}");
         assert!(
             started.get() <= 2 * FALSE_STARTS + 2,
             "{} starts",

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskError;
 use crate::codec::{decode, encode};
 use crate::memory::SharedMemory;
 use crate::ring::{Ring, Taker};
@@ -69,38 +68,49 @@ pub(super) struct Batch {
     count: usize,
 }
 
+const ID: usize = size_of::<u64>();
+const LENGTH: usize = size_of::<u32>();
+
 impl Batch {
     pub fn new() -> Self {
         let mut bytes = Vec::with_capacity(64); // a small argument grows it no further
-        bytes.extend([0; size_of::<u64>()]);
+        bytes.extend([0; ID]);
         Batch { bytes, count: 0 }
     }
 
-    /// An argument; the batch is as before if this fails.
-    pub fn push<A: Serialize>(&mut self, argument: &A) -> Result<(), TaskError> {
-        let start = self.bytes.len();
-        self.bytes.extend([0; size_of::<u32>()]);
-        let encoded = encode(argument, &mut self.bytes).map_err(|error| error.to_string());
-        let length = self.bytes.len() - start - size_of::<u32>();
-        let encoded =
-            encoded.and_then(|()| u32::try_from(length).map_err(|error| error.to_string()));
-        match encoded {
-            Ok(length) => {
-                self.bytes[start..][..size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
-                self.count += 1;
-                Ok(())
-            }
-            Err(error) => {
-                self.bytes.truncate(start);
-                Err(TaskError::Encode("the argument".into(), error))
-            }
-        }
+    /// The length of a message with one value of `size` bytes.
+    pub fn len_with(size: usize) -> usize {
+        ID + LENGTH + size
     }
 
-    /// Takes back the last push, which began at this length.
+    /// Adds the value that `write` appends, and says how long it is.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let start = self.bytes.len();
+        self.bytes.extend([0; LENGTH]);
+        write(&mut self.bytes);
+        let size = self.bytes.len() - start - LENGTH;
+        // What takes more than 32 bits fits into no ring.
+        self.bytes[start..][..LENGTH].copy_from_slice(&(size as u32).to_le_bytes());
+        self.count += 1;
+        size
+    }
+
+    /// Takes back the last push, before which the batch had this length, and its memory.
     pub fn undo(&mut self, len: usize) {
         self.bytes.truncate(len);
+        self.bytes.shrink_to(len);
         self.count -= 1;
+    }
+
+    /// Leaves only the last push, before which the batch had this length.
+    pub fn keep_last(&mut self, len: usize) {
+        self.bytes.drain(ID..len);
+        self.count = 1;
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.truncate(ID);
+        self.count = 0;
     }
 
     pub fn count(&self) -> usize {
@@ -112,8 +122,15 @@ impl Batch {
         self.bytes.len()
     }
 
-    pub fn finish(mut self, id: u64) -> Vec<u8> {
-        self.bytes[..size_of::<u64>()].copy_from_slice(&id.to_le_bytes());
+    pub fn set_id(&mut self, id: u64) {
+        self.bytes[..ID].copy_from_slice(&id.to_le_bytes());
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
@@ -231,11 +248,11 @@ mod tests {
         fn a_batch_arrives(id in any::<u64>(), values in prop::collection::vec(".{0,9}", 0..9)) {
             let mut batch = Batch::new();
             for value in &values {
-                batch.push(value).unwrap();
+                batch.push(|bytes| encode(value, bytes).unwrap());
             }
             prop_assert_eq!(batch.count(), values.len());
-            let message = batch.finish(id);
-            let (arrived, parts) = parse(&message);
+            batch.set_id(id);
+            let (arrived, parts) = parse(batch.as_bytes());
             prop_assert_eq!(arrived, id);
             let parts: Result<Vec<String>, _> = parts.map(decode).collect();
             prop_assert_eq!(parts, Ok(values));

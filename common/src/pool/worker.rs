@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::TaskError;
-use super::wire::{Claim, IDLE, Shared, parse};
-use crate::codec::{decode, encode, panic_message};
+use super::error::{TaskData, TaskError};
+use super::wire::{Batch, Claim, IDLE, Shared, parse};
+use crate::codec::{decode, encode};
 use crate::deadline::Deadline;
 use crate::identity::own_pid;
-use crate::process::chain;
+use crate::process::end_if_panicked;
 use crate::ring::RingError;
+use crate::words::{chain, panic_message};
 
 /// Outcomes of a chunk are sent when they come to this many bytes, not one by one.
 const FLUSH: usize = 16 << 10;
@@ -31,7 +32,7 @@ where
     let mut tasks = Vec::new();
     let mut outcomes = Outcomes {
         shared,
-        message: Vec::new(),
+        batch: Batch::new(),
     };
     let claim = Claim {
         in_hand: shared.in_hand(),
@@ -45,7 +46,7 @@ where
             got => got?,
         }
         let (id, arguments) = parse(&tasks);
-        outcomes.begin(id);
+        outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());
         for argument in arguments {
             outcomes.push(|message| perform(task, argument, message))?;
@@ -58,8 +59,8 @@ where
     // ANCHOR_END: life
 }
 
-/// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of the
-/// user's, panics.
+/// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of
+/// the user's, panics.
 fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8], bytes: &mut Vec<u8>)
 where
     A: DeserializeOwned,
@@ -73,11 +74,12 @@ where
             Ok(argument) => {
                 task(argument).map_err(|error| TaskError::Failed(chain(&*error.into())))
             }
-            Err(error) => Err(TaskError::Decode("the argument".into(), error)),
+            Err(error) => Err(TaskError::Decode(TaskData::Argument, error)),
         };
         encode_outcome(&outcome, bytes);
     }));
     if let Err(payload) = done {
+        end_if_panicked(&*payload);
         let (message, location) = (panic_message(payload), PANIC_AT.take());
         bytes.truncate(start);
         encode_outcome::<()>(&Err(TaskError::Panicked { message, location }), bytes);
@@ -86,7 +88,7 @@ where
 
 fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<u8>) {
     if let Err(error) = encode(outcome, bytes) {
-        let error = TaskError::Encode("the result".into(), error.to_string());
+        let error = TaskError::Encode(TaskData::Result, error.to_string());
         // Strings always can be encoded.
         let _ = encode(&Err::<(), _>(error), bytes);
     }
@@ -95,51 +97,39 @@ fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<
 /// Collects the outcomes of one submission.
 struct Outcomes<'a> {
     shared: &'a Shared,
-    message: Vec<u8>,
+    batch: Batch,
 }
 
 impl Outcomes<'_> {
-    fn begin(&mut self, id: u64) {
-        self.message.clear();
-        self.message.extend(id.to_le_bytes());
-    }
-
     /// Adds the outcome that `write` appends to the message.
     fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), RingError> {
-        const ID: usize = size_of::<u64>();
-        const LENGTH: usize = size_of::<u32>();
-        let (message, capacity) = (&mut self.message, self.shared.results.capacity());
-        let start = message.len();
-        message.extend([0; LENGTH]);
-        write(message);
-        let size = message.len() - start - LENGTH;
-        if ID + LENGTH + size > capacity {
-            message.truncate(start + LENGTH);
-            message.shrink_to(capacity);
-            let what = "the result".to_owned();
+        let (batch, results) = (&mut self.batch, &self.shared.results);
+        let (start, capacity) = (batch.len(), results.capacity());
+        let size = batch.push(write);
+        if Batch::len_with(size) > capacity {
+            batch.undo(start);
+            let what = TaskData::Result;
             let error = TaskError::TooLarge {
                 what,
                 size,
                 capacity,
             };
-            encode_outcome::<()>(&Err(error), message);
+            batch.push(|bytes| encode_outcome::<()>(&Err(error), bytes));
         }
-        let length = (message.len() - start - LENGTH) as u32;
-        message[start..][..LENGTH].copy_from_slice(&length.to_le_bytes());
-        if start > ID && message.len() > FLUSH.min(capacity) {
+        if batch.count() > 1 && batch.len() > FLUSH.min(capacity) {
             // Those before it go first.
-            self.shared
-                .results
-                .put(&message[..start], Deadline::NEVER)?;
-            message.drain(ID..start);
+            results.put(&batch.as_bytes()[..start], Deadline::NEVER)?;
+            batch.keep_last(start);
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), RingError> {
-        if self.message.len() > size_of::<u64>() {
-            self.shared.results.put(&self.message, Deadline::NEVER)?;
-            self.message.truncate(size_of::<u64>());
+        if self.batch.count() > 0 {
+            self.shared
+                .results
+                .put(self.batch.as_bytes(), Deadline::NEVER)?;
+            self.batch.clear();
         }
         Ok(())
     }

@@ -6,10 +6,6 @@ use std::time::Duration;
 use crate::atomic::AtomicU32;
 use crate::stage::{Mutation, Outcome, mutated};
 
-/// A look without a sleep is one more of what sleeping does anyway.
-pub const SPINS: u32 = 0;
-pub const YIELDS: u32 = 0;
-
 pub fn wait(word: &AtomicU32, expected: u32, _limit: Duration) -> bool {
     word.sleep_while(expected) == Outcome::Woken && !mutated(Mutation::SubtractedTwice)
 }

@@ -16,8 +16,9 @@
 mod atomic;
 mod deadline;
 mod futex;
-mod lock;
 mod memory;
+mod mutex;
+mod patience;
 mod stage;
 
 #[allow(dead_code, clippy::reversed_empty_ranges)]

@@ -53,7 +53,7 @@ struct Run {
     dead: bool,
     moved: bool,
     sleepers: Vec<Arc<Sleeper>>,
-    held: Vec<Arc<super::lock::Owned>>,
+    held: Vec<Arc<super::mutex::Owned>>,
     late: Vec<super::memory::Late>,
 }
 
@@ -141,7 +141,7 @@ pub fn victim_moved() -> bool {
     with(|run| run.moved)
 }
 
-pub fn hold(lock: &Arc<super::lock::Owned>) {
+pub fn hold(lock: &Arc<super::mutex::Owned>) {
     with(|run| {
         if run.victim.is_some() && run.victim == Some(thread::current().id()) {
             run.held.push(Arc::clone(lock));
@@ -149,7 +149,7 @@ pub fn hold(lock: &Arc<super::lock::Owned>) {
     });
 }
 
-pub fn let_go(lock: &Arc<super::lock::Owned>) {
+pub fn let_go(lock: &Arc<super::mutex::Owned>) {
     with(|run| run.held.retain(|held| !Arc::ptr_eq(held, lock)));
 }
 

@@ -1,4 +1,4 @@
-//! In place of `common`'s `lock`: a robust mutex.
+//! In place of `common`'s `mutex`: a robust mutex.
 
 use std::io;
 use std::ptr::NonNull;
@@ -11,16 +11,13 @@ use crate::deadline::Deadline;
 use crate::memory;
 use crate::stage::{self, Mutation, Queue, mutated};
 
-/// The lock goes to sleep at once, too.
-pub const SPINS: u32 = 0;
-
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const ABANDONED: u32 = 2;
 
 #[allow(dead_code)]
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub enum MutexError {
     #[error("timed out")]
     TimedOut,
     #[error("the system")]
@@ -51,11 +48,11 @@ impl RawMutex {
         Ok(())
     }
 
-    pub fn try_acquire(&self) -> Result<Acquired, LockError> {
-        Err(LockError::TimedOut)
+    pub fn try_acquire(&self) -> Result<Acquired, MutexError> {
+        Err(MutexError::TimedOut)
     }
 
-    pub fn acquire(&self, _deadline: Deadline) -> Result<Acquired, LockError> {
+    pub fn acquire(&self, _deadline: Deadline) -> Result<Acquired, MutexError> {
         stage::step();
         if mutated(Mutation::NoExclusion) {
             return Ok(Acquired::Clean);

@@ -1,24 +1,31 @@
 //! Start a closure in a process of its own, wait for it, end it.
 
-use std::cell::Cell;
-use std::error::Error;
+mod before_fork;
+mod broken_pipe;
+mod child;
+mod error;
+mod handover;
+
 use std::io::{self, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::time::Duration;
-use std::{fs, mem, thread};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{ForkResult, Pid, fork, getpid};
 
 use crate::deadline::Deadline;
-use crate::lock::guards_held;
+use crate::guards;
+use before_fork::{keep_exit_statuses, only_thread};
+pub(crate) use broken_pipe::end_if_panicked;
+pub use broken_pipe::end_on_broken_pipe;
+pub use child::Outcome;
+pub use error::{ProcessError, SpawnError};
+use handover::HandedOver;
+pub(crate) use handover::handed_over;
 
 /// A child process that runs a closure.
 ///
@@ -63,86 +70,13 @@ enum End {
     Lost,
 }
 
-/// Why a process could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpawnError {
-    /// A forked child has one thread, with copies of whatever locks the other threads of its
-    /// parent held at that moment, which nobody will ever release.
-    #[error(
-        "cannot fork while {0} threads run in this process: start the processes before the \
-         threads, or start a fresh program with std::process::Command"
-    )]
-    Threads(usize),
-    /// The child would inherit guards of locks that it does not own.
-    #[error("cannot fork while holding {0} lock(s): drop the guards first")]
-    LocksHeld(usize),
-    /// The parent's standard output takes no more; the child would print its buffer again.
-    #[error("cannot fork: standard output could not be flushed")]
-    Flush(#[source] io::Error),
-    /// The system refused: `EAGAIN` is the limit of processes (`ulimit -u`), `ENOMEM` memory.
-    #[error("the system cannot start another process")]
-    System(#[from] io::Error),
-}
-
-/// Why a process could not be waited for or signalled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProcessError {
-    /// It was joined, or found dead: its pid may belong to somebody else by now.
-    #[error("process {name:?} has ended already")]
-    Ended {
-        /// Its name.
-        name: String,
-    },
-    /// It has ended, but other code of this program has waited for it (`waitpid(-1)`, or
-    /// `SIGCHLD` set to be ignored since) and taken its status.
-    #[error("process {name:?} has ended, and something else has taken its exit status")]
-    StatusLost {
-        /// Its name.
-        name: String,
-    },
-    /// The handle was copied into a child by a fork; only the parent may use it.
-    #[error("process {name:?} is not a child of this process: use its handle where it was spawned")]
-    NotAChild {
-        /// Its name.
-        name: String,
-    },
-    /// The system refused.
-    #[error("the system cannot wait for or signal the process")]
-    System(#[from] io::Error),
-}
-
-/// What a process's closure may return: nothing, or a `Result` whose error ends the process with
-/// exit code 1 and one message on standard error.
-#[diagnostic::on_unimplemented(
-    message = "a process returns `()` or `Result<(), E>`, not `{Self}`",
-    note = "to hand a value to the parent, put it on a `Queue` or into a `Value`",
-    note = "a closure that never returns can say so with `|| -> () {{ ... }}`"
-)]
-pub trait Outcome {
-    /// The error to report, if any.
-    fn error(self) -> Option<Box<dyn Error + Send + Sync>>;
-}
-
-impl Outcome for () {
-    fn error(self) -> Option<Box<dyn Error + Send + Sync>> {
-        None
-    }
-}
-
-impl<E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<(), E> {
-    fn error(self) -> Option<Box<dyn Error + Send + Sync>> {
-        self.err().map(Into::into)
-    }
-}
-
 impl Process {
     /// Starts `body` in a child process. Its `name` is for people: errors show it, and `ps` its
     /// first 15 bytes.
     ///
     /// The child's exit code is 0; 1 when `body` returns an error, printed with its causes on
-    /// standard error; 101 when it panics. Text that the parent has printed so far appears once.
+    /// standard error; 101 when it panics, which is printed, and then the process's name. Text that
+    /// the parent has printed so far appears once.
     ///
     /// `body` must be [`Send`] as for a thread, since it runs at the same time as the parent. It
     /// may borrow: the child has a copy of all that was borrowed. What it owns exists twice, and
@@ -157,19 +91,19 @@ impl Process {
     {
         let name = name.into();
         only_thread()?;
-        match guards_held() {
+        match guards::held() {
             0 => {}
             held => return Err(SpawnError::LocksHeld(held)),
         }
         io::stdout().flush().map_err(SpawnError::Flush)?;
         keep_exit_statuses()?;
 
-        let (parent, short) = (getpid(), short_name(&name));
+        let (parent, short) = (getpid(), child::short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
         // held by a thread that the child lacks: the child may run any code.
         match unsafe { fork() }.map_err(io::Error::from)? {
-            ForkResult::Child => run(&name, &short, parent, body),
+            ForkResult::Child => child::run(name, &short, parent, body),
             ForkResult::Parent { child } => {
                 let process = Process {
                     name,
@@ -194,6 +128,12 @@ impl Process {
             parent: getpid(),
             end: End::NotYet,
         }
+    }
+
+    /// The name of the calling process: the one given to [`spawn`](Process::spawn), or `main`.
+    /// Python: `current_process().name`.
+    pub fn current_name() -> &'static str {
+        child::current_name()
     }
 
     /// The process's number in the system.
@@ -307,6 +247,7 @@ impl Process {
             Ok(0) | Err(Errno::EINTR) => Ok(None),
             Ok(_) => {
                 let status = ExitStatus::from_raw(raw);
+                broken_pipe::end_if_signalled(status.signal());
                 self.end = End::Status(status);
                 Ok(Some(status))
             }
@@ -337,144 +278,4 @@ impl Drop for Process {
             let _ = self.join();
         }
     }
-}
-
-/// The child's whole life.
-fn run<F, R>(name: &str, short: &[u8; 16], parent: Pid, body: F) -> !
-where
-    F: FnOnce() -> R,
-    R: Outcome,
-{
-    // A parent that died before the request was made would never be noticed.
-    if set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
-        exit(1);
-    }
-    // Made before the fork: a child's first use of the heap or of another piece of code costs a page
-    // fault each.
-    // SAFETY: reads up to the zero.
-    unsafe { libc::prctl(libc::PR_SET_NAME, short.as_ptr()) };
-    // All of it: an error's Display or Drop may panic as well as the body.
-    let outcome = catch_unwind(AssertUnwindSafe(|| match body().error() {
-        None => 0,
-        Some(error) => {
-            complain(&format!("process {name:?} failed: {}", chain(&*error)));
-            1
-        }
-    }));
-    let code = outcome.unwrap_or_else(|payload| {
-        // The hook has printed it. Dropping a payload may panic once more.
-        mem::forget(payload);
-        101
-    });
-    match io::stdout().flush() {
-        Err(error) if code == 0 => {
-            complain(&format!(
-                "process {name:?} failed: standard output: {error}"
-            ));
-            exit(1)
-        }
-        _ => exit(code),
-    }
-}
-
-/// The first 15 bytes of a name, the most that the system keeps, and a zero.
-fn short_name(name: &str) -> [u8; 16] {
-    let mut short = [0; 16];
-    let kept = name.bytes().take(short.len() - 1);
-    short.iter_mut().zip(kept).for_each(|(to, byte)| *to = byte);
-    short
-}
-
-/// Ends the process without the parent's exit handlers, of which it has a copy.
-fn exit(code: i32) -> ! {
-    // SAFETY: does not return, and nothing of this process is needed any more.
-    unsafe { libc::_exit(code) }
-}
-
-/// One write, so that the lines of several processes do not mix; nobody to tell if it fails.
-fn complain(line: &str) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
-/// Makes sure that this is the only thread of the process.
-fn only_thread() -> Result<(), SpawnError> {
-    // A thread that was joined is listed for some microseconds more, longer on a busy machine.
-    let patience = Deadline::after(Duration::from_millis(50));
-    loop {
-        match threads()? {
-            1 => return Ok(()),
-            threads if patience.has_passed() => return Err(SpawnError::Threads(threads)),
-            _ => thread::yield_now(),
-        }
-    }
-}
-
-/// How many threads this process has.
-fn threads() -> io::Result<usize> {
-    const TASKS: &str = "/proc/self/task";
-    // A directory has a link for each directory in it, and two more; asking for their number takes
-    // one system call, where reading the directory takes five.
-    match fs::metadata(TASKS)?.nlink() {
-        links @ 3.. => Ok(links as usize - 2),
-        _ => Ok(fs::read_dir(TASKS)?.count()),
-    }
-}
-
-/// A program started by one that ignores `SIGCHLD` ignores it too, and the kernel then throws
-/// its children's exit statuses away. Back to the default, which only keeps them.
-fn keep_exit_statuses() -> io::Result<()> {
-    let mut old = mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: asks only, and writes to a valid place; read after it succeeded.
-    let ignored = unsafe {
-        Errno::result(libc::sigaction(
-            libc::SIGCHLD,
-            std::ptr::null(),
-            old.as_mut_ptr(),
-        ))?;
-        old.assume_init().sa_sigaction == libc::SIG_IGN
-    };
-    if ignored {
-        // SAFETY: the default handler runs no code of this program.
-        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
-    }
-    Ok(())
-}
-
-thread_local! {
-    static HANDED_OVER: Cell<Option<Pid>> = const { Cell::new(None) };
-}
-
-/// While it exists, what is dropped in this thread lives on in a child.
-struct HandedOver;
-
-impl HandedOver {
-    fn to(child: Pid) -> Self {
-        HANDED_OVER.set(Some(child));
-        HandedOver
-    }
-}
-
-impl Drop for HandedOver {
-    fn drop(&mut self) {
-        HANDED_OVER.set(None);
-    }
-}
-
-/// The child that goes on using the value that is being dropped, if it was moved into one.
-pub(crate) fn handed_over() -> Option<u32> {
-    HANDED_OVER
-        .get()
-        .map(|child| child.as_raw().cast_unsigned())
 }
