@@ -32,6 +32,7 @@ fn log(flush_before_the_fork: bool) -> anyhow::Result<String> {
 }
 
 fn main() -> anyhow::Result<()> {
+    common::end_on_broken_pipe();
     print!("Not flushed before the fork:\n{}", log(false)?);
     print!("Flushed before the fork:\n{}", log(true)?);
     Ok(())

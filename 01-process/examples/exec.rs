@@ -42,6 +42,7 @@ fn report() -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     if env::args().nth(1).as_deref() == Some("child") {
         return report();
     }

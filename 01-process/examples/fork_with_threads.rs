@@ -16,6 +16,7 @@ use anyhow::{Result, bail, ensure};
 use common::{Process, Queue, SpawnError};
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (until_dropped, wait) = mpsc::channel::<()>();
     let thread = thread::spawn(move || wait.recv());
     match Process::spawn("child", || println!("nobody knows whether this is printed")) {

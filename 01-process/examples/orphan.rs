@@ -18,6 +18,7 @@ fn parent_of(pid: u32) -> Result<u32> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     println!("A child of std's Command:");
     let (input, mut to_child) = pipe()?;
     let (from_child, output) = pipe()?;

@@ -30,6 +30,7 @@ fn state(pid: u32) -> &'static str {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let mut child = Command::new("true").spawn()?; // a program that ends at once
     while state(child.id()) == "alive" {
         thread::sleep(Duration::from_millis(1));

@@ -8,6 +8,8 @@ fn worker(number: u32) {
 }
 
 fn main() -> anyhow::Result<()> {
+    common::end_on_broken_pipe(); // `| head -1` ends this program and its children quietly
+
     let mut first = Process::spawn("worker 1", || worker(1))?;
     let mut second = Process::spawn("worker 2", || worker(2))?;
 

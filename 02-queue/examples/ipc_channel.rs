@@ -32,6 +32,7 @@ fn producer(counter: &Value<u32>, sender: &IpcSender<u32>) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let counter = Value::new(0)?;
     let (sender, receiver) = ipc::channel()?;
 

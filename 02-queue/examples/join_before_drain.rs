@@ -16,6 +16,7 @@ use common::{Process, Queue};
 const ITEMS: usize = 1000;
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let queue = Queue::with_capacity(1000)?; // bytes; an item takes five or six of them
     let mut producer = Process::spawn("producer", || {
         (0..ITEMS).try_for_each(|item| queue.put(&item))

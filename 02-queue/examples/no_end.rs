@@ -12,6 +12,7 @@ use anyhow::{Result, ensure};
 use common::{Process, Queue};
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (queue, go_on) = (Queue::<u32>::new()?, Queue::new()?);
     let mut producer = Process::spawn("producer", || -> Result<()> {
         queue.put(&1)?;

@@ -38,6 +38,7 @@ fn storekeeper(shop: Connection<Answer, Order>) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (store, shop) = pipe::<Order, Answer>()?;
     let mut child = Process::spawn("storekeeper", move || storekeeper(shop))?;
 

@@ -34,6 +34,8 @@ fn consumer(index: u32, printing: &Lock, queue: &Queue<u32>, got: &Queue<Vec<u32
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe(); // `| head -1` ends this program and its children quietly
+
     let (counter, printing) = (Value::new(0)?, Lock::new()?);
     let (queue, got) = (Queue::new()?, Queue::new()?);
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use testing::{Claim, assert_output, exact, example, interrupt, masked, python, run};
+use testing::{
+    Claim, assert_output, exact, example, interrupt, into_broken_pipe, masked, python, run,
+};
 
 /// Checks all that is said of the items, and claims the end.
 fn producers_and_consumers(output: &str) -> Claim {
@@ -113,4 +115,13 @@ fn ctrl_c_ends_them() {
     interrupt(example("ipc_channel"));
     interrupt(example("join_before_drain"));
     interrupt(example("no_end"));
+}
+
+#[test]
+fn a_broken_pipe_ends_them() {
+    into_broken_pipe(env!("CARGO_BIN_EXE_02-queue"));
+    into_broken_pipe(example("pipe"));
+    into_broken_pipe(example("ipc_channel"));
+    into_broken_pipe(example("join_before_drain"));
+    into_broken_pipe(example("no_end"));
 }

@@ -21,6 +21,7 @@ fn task(value: &Value<i32>, array: &Array<i32>, result: &Connection<i32, ()>) ->
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let parent = id();
     let callback = |result: i32| {
         println!("Result: {result}");

@@ -12,6 +12,7 @@ use common::{Array, LockError, Process, Queue};
 const SUM: i64 = 200;
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let accounts = Array::new(&[SUM / 2, SUM / 2])?;
     let (half_way, nothing) = (Queue::new()?, Queue::<()>::new()?);
 

@@ -40,6 +40,7 @@ fn same_order(name: &str, amount: i64, left: &Account, right: &Account) -> Resul
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (left, right) = (&Value::new(100)?, &Value::new(100)?);
 
     let (a, b) = pipe()?;

@@ -47,6 +47,7 @@ fn sum(add: fn(&Value<u32>, &Other) -> Result<()>) -> Result<u32> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (lost, all) = (sum(add_locked_twice)?, sum(add_locked_once)?);
     println!("Locked to read, and again to write: {lost} of 200 additions are left.");
     println!("Locked once, around both: {all} of 200 additions are left.");

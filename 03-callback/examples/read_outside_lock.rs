@@ -53,6 +53,7 @@ fn numbers(next: fn(&Value<u32>, &Other) -> Result<u32>) -> Result<Vec<u32>> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     println!("Read outside the lock: {:?}", numbers(read_outside)?);
     println!("Read inside the lock:  {:?}", numbers(read_inside)?);
     Ok(())

@@ -17,6 +17,8 @@ fn print_result(result: i32) {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe(); // `| head -1` ends this program and its children quietly
+
     let value = Value::new(0)?;
     let array = Array::new(&[0, 1, 2])?;
 

@@ -1,6 +1,8 @@
 //! What the chapter's programs print.
 
-use testing::{any_order_then, assert_output, exact, example, interrupt, python, run};
+use testing::{
+    any_order_then, assert_output, exact, example, interrupt, into_broken_pipe, python, run,
+};
 
 #[test]
 fn main_program() {
@@ -62,4 +64,14 @@ fn ctrl_c_ends_them() {
     interrupt(example("read_outside_lock"));
     interrupt(example("lock_order"));
     interrupt(example("killed_owner"));
+}
+
+#[test]
+fn a_broken_pipe_ends_them() {
+    into_broken_pipe(env!("CARGO_BIN_EXE_03-callback"));
+    into_broken_pipe(example("in_parent"));
+    into_broken_pipe(example("lost_update"));
+    into_broken_pipe(example("read_outside_lock"));
+    into_broken_pipe(example("lock_order"));
+    into_broken_pipe(example("killed_owner"));
 }

@@ -31,6 +31,7 @@ fn task(
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let manager = Manager::start()?;
     let lock = manager.lock()?;
     let value = manager.value(START)?;

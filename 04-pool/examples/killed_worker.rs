@@ -31,6 +31,7 @@ fn task(number: usize, tokens: &[Queue<()>; 2]) -> Result<usize> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let tokens = [Queue::new()?, Queue::new()?];
     let pool = Pool::new(2, |number| task(number, &tokens))?;
 

@@ -25,6 +25,7 @@ fn task(value: &Mutex<i64>) -> i64 {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let value = Mutex::new(10);
     let pool = ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
 

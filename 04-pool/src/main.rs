@@ -16,6 +16,8 @@ fn task(lock: &LockProxy, value: &ValueProxy<i64>) -> Result<i64> {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe(); // `| head -1` ends this program and its children quietly
+
     let manager = Manager::start()?; // a process of its own, which owns both of these:
     let lock = manager.lock()?;
     let value = manager.value(10)?;

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use testing::{
     Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
-    interrupt_command, masked, python, run,
+    interrupt_command, into_broken_pipe, into_broken_pipe_command, masked, python, run,
 };
 
 /// The numbers of the lines that start in this way.
@@ -102,6 +102,14 @@ fn ctrl_c_ends_them() {
     interrupt(example("error_callback"));
     interrupt(example("threads"));
     interrupt(example("killed_worker"));
+}
+
+#[test]
+fn a_broken_pipe_ends_them() {
+    into_broken_pipe(env!("CARGO_BIN_EXE_04-pool"));
+    into_broken_pipe(example("error_callback"));
+    into_broken_pipe(example("threads"));
+    into_broken_pipe(example("killed_worker"));
 }
 
 /// In Cargo's folder for what tests write.
@@ -310,4 +318,10 @@ fn failure(output: Output, work: &str) -> String {
 fn ctrl_c_ends_mandelbrot() {
     let arguments = "--workers 2 --size 160x120 --output interrupted.png";
     interrupt_command(|| mandelbrot(arguments));
+}
+
+#[test]
+fn a_broken_pipe_ends_mandelbrot() {
+    let arguments = "--workers 2 --size 160x120 --output unread.png";
+    into_broken_pipe_command(|| mandelbrot(arguments));
 }

@@ -64,6 +64,7 @@ fn by_threads(size: Size, workers: usize, picture: &mut [Colour]) -> Result<Dura
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let (workers, size, output) = arguments()?;
     // Before the work, or its error would come after it.
     let file = File::create(&output).with_context(|| format!("cannot write {output:?}"))?;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, PipeWriter, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{SigHandler, Signal, killpg, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -70,6 +70,10 @@ pub fn interrupt(path: impl AsRef<OsStr>) {
 /// As [`interrupt`] does.
 #[track_caller]
 pub fn interrupt_command(command: impl Fn() -> Command) {
+    // A script's background job ignores it, and so do the programs that it starts.
+    #[expect(unsafe_code, reason = "nix has no safe function for it")]
+    // SAFETY: the default handler runs no code of this program.
+    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.expect("there is such a signal");
     let start = Instant::now();
     Program::start(command()).wait();
     let usual = start.elapsed();
@@ -83,6 +87,46 @@ pub fn interrupt_command(command: impl Fn() -> Command) {
         assert!(
             (ended || output.status.success()) && output.stderr.lines().count() <= 1,
             "after Ctrl-C: {}\n{}",
+            output.status,
+            output.stderr
+        );
+    }
+}
+
+/// Runs a program many times with an output that nobody reads, or only its first byte, as
+/// `program | head -1` does. It must end as most programs do then: by `SIGPIPE`, without a
+/// message, and all of its processes. With the first byte read, it may have been faster.
+///
+/// # Panics
+/// A run does not do so; and as [`Program::wait`] does.
+#[track_caller]
+pub fn into_broken_pipe(path: impl AsRef<OsStr>) {
+    into_broken_pipe_command(|| Command::new(&path));
+}
+
+/// Like [`into_broken_pipe`], for a program with arguments.
+///
+/// # Panics
+/// As [`into_broken_pipe`] does.
+#[track_caller]
+pub fn into_broken_pipe_command(command: impl Fn() -> Command) {
+    const RUNS: usize = 20;
+    for number in 0..2 * RUNS {
+        let read = number % 2;
+        let (mut reader, writer) = io::pipe().expect("there are descriptors for a pipe");
+        let mut command = command();
+        let program = Program::try_start(&mut command, Some(writer));
+        drop(command); // our copy of the program's end
+        let program = program.expect("it starts");
+        reader
+            .read_exact(&mut [0; 1][..read])
+            .expect("it prints something");
+        drop(reader);
+        let output = program.wait();
+        let ended = output.status.signal() == Some(Signal::SIGPIPE as i32);
+        assert!(
+            (ended || (read > 0 && output.status.success())) && output.stderr.is_empty(),
+            "with {read} byte read: {}\n{}",
             output.status,
             output.stderr
         );
@@ -163,17 +207,21 @@ impl Program {
     /// It cannot be started.
     #[track_caller]
     pub fn start(mut command: Command) -> Program {
-        Self::try_start(&mut command)
+        Self::try_start(&mut command, None)
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
     }
 
-    fn try_start(command: &mut Command) -> io::Result<Program> {
+    /// With its standard output kept, or written elsewhere.
+    fn try_start(command: &mut Command, elsewhere: Option<PipeWriter>) -> io::Result<Program> {
         // The program's orphans become children of this process, which can wait for them.
         set_child_subreaper(true)?;
         let (stdout, stderr) = (memory_file()?, memory_file()?);
         let leader = command
             .stdin(Stdio::null())
-            .stdout(stdout.try_clone()?)
+            .stdout(match elsewhere {
+                Some(elsewhere) => Stdio::from(elsewhere),
+                None => stdout.try_clone()?.into(),
+            })
             .stderr(stderr.try_clone()?)
             .process_group(0)
             .spawn()?;

@@ -13,6 +13,7 @@ use common::{Outcome, Process};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{alarm, dup2_stderr, dup2_stdout};
 
@@ -55,6 +56,9 @@ pub fn trial(name: &str, body: fn()) -> Trial {
 
 /// Runs all trials that the command line selects.
 pub fn main(trials: Vec<Trial>) {
+    // A script's background job ignores it, and so would the children that a trial interrupts.
+    // SAFETY: the default handler runs no code of this program.
+    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,13 +1,16 @@
 use std::error::Error;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Lock, Process, ProcessError, SpawnError, Value};
+use common::{Lock, LockError, Pool, Process, ProcessError, SpawnError, Value, end_on_broken_pipe};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigHandler, Signal, kill as signal_to, signal};
 use nix::unistd::{dup2_stderr, dup2_stdout, getpid, getppid};
 
@@ -37,6 +40,10 @@ trials![
     a_child_dies_with_its_parent,
     a_status_is_kept_where_sigchld_is_ignored,
     the_name_is_shown_by_ps,
+    a_process_knows_its_own_name,
+    a_broken_pipe_is_a_panic_unless_asked_for,
+    a_broken_pipe_ends_a_family_in_silence,
+    a_worker_at_a_broken_pipe_ends_its_pool_and_the_program,
     stdout_that_takes_no_more_is_an_error,
     an_exit_handler_runs_in_nobody,
     an_error_is_one_write,
@@ -89,6 +96,10 @@ fn an_error_is_printed_once_with_its_causes_and_exits_1() {
 fn a_panic_is_printed_once_and_exits_101() {
     let (_, printed, code) = output_of(|| -> () { panic!("on purpose") });
     assert_eq!(printed.matches("on purpose").count(), 1, "{printed}");
+    assert!(
+        printed.ends_with("process \"captured\" panicked\n"),
+        "{printed}"
+    );
     assert_eq!(code, Some(101));
 }
 
@@ -283,6 +294,77 @@ fn the_name_is_shown_by_ps() {
         );
     });
     assert_eq!(name, "captured\n");
+}
+
+fn a_process_knows_its_own_name() {
+    assert_eq!(Process::current_name(), "main");
+    let (seen, _, _) = output_of(|| {
+        print!("{}", Process::current_name());
+        let inner = child("inner", || print!(" {}", Process::current_name()));
+        finish(inner);
+        print!(" {}", Process::current_name());
+    });
+    assert_eq!(seen, "captured inner captured");
+}
+
+/// How a program ends whose output nobody reads, and what it says on standard error.
+fn without_a_reader(body: impl FnOnce() + Send) -> (ExitStatus, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut stderr = File::from(memfd_create("stderr", MFdFlags::MFD_CLOEXEC).unwrap());
+    let mut program = child("program", || {
+        dup2_stdout(writer.as_fd()).unwrap();
+        dup2_stderr(stderr.as_fd()).unwrap();
+        body();
+    });
+    let status = program.join().unwrap();
+    let mut text = String::new();
+    stderr.rewind().unwrap();
+    stderr.read_to_string(&mut text).unwrap();
+    (status, text)
+}
+
+fn a_broken_pipe_is_a_panic_unless_asked_for() {
+    let (status, text) = without_a_reader(|| {
+        let mut printer = child("printer", || println!("read by nobody"));
+        assert_eq!(printer.join().unwrap().code(), Some(101));
+    });
+    assert!(status.success(), "{status}");
+    assert!(text.contains("Broken pipe"), "{text}");
+}
+
+/// One holds a lock while it prints, the other waits for the lock: it must not hear of a death.
+fn a_broken_pipe_ends_a_family_in_silence() {
+    for _ in 0..100 {
+        let ended = without_a_reader(|| {
+            end_on_broken_pipe();
+            let lock = Lock::new().unwrap();
+            let print = || -> Result<(), LockError> {
+                let _guard = lock.lock()?;
+                println!("read by nobody");
+                Ok(())
+            };
+            let mut children = ["one", "two"].map(|name| child(name, print));
+            for child in &mut children {
+                child.join().unwrap();
+            }
+            unreachable!("a child's end by the signal is this process's end");
+        });
+        assert_eq!((ended.0.signal(), &*ended.1), (Some(libc::SIGPIPE), ""));
+    }
+}
+
+fn a_worker_at_a_broken_pipe_ends_its_pool_and_the_program() {
+    let ended = without_a_reader(|| {
+        end_on_broken_pipe();
+        let pool = Pool::new(2, |number: u32| {
+            println!("read by nobody");
+            anyhow::Ok(number)
+        });
+        let _ = pool.unwrap().map(0..4);
+        unreachable!("a worker's end by the signal is this process's end");
+    });
+    assert_eq!((ended.0.signal(), &*ended.1), (Some(libc::SIGPIPE), ""));
 }
 
 fn stdout_that_takes_no_more_is_an_error() {
