@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use std::{env, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigHandler, Signal, killpg, signal};
@@ -113,15 +115,21 @@ pub fn into_broken_pipe_command(command: impl Fn() -> Command) {
     const RUNS: usize = 20;
     for number in 0..2 * RUNS {
         let read = number % 2;
-        let (mut reader, writer) = io::pipe().expect("there are descriptors for a pipe");
+        let (reader, writer) = io::pipe().expect("there are descriptors for a pipe");
+        let mut reader = (read > 0).then_some(reader);
+        // A program that another test is just starting has a copy of the reader until it begins.
+        let is_broken = || {
+            let mut ends = [PollFd::new(writer.as_fd(), PollFlags::empty())];
+            (reader.is_some() || poll(&mut ends, PollTimeout::ZERO) == Ok(1)).then_some(())
+        };
+        within(GRACE, is_broken).expect("nobody reads");
         let mut command = command();
-        let program = Program::try_start(&mut command, Some(writer));
+        let program = Program::try_start(&mut command, Some(writer)).expect("it starts");
         drop(command); // our copy of the program's end
-        let program = program.expect("it starts");
-        reader
-            .read_exact(&mut [0; 1][..read])
-            .expect("it prints something");
-        drop(reader);
+        if let Some(mut reader) = reader.take() {
+            let printed = reader.read_exact(&mut [0]);
+            printed.expect("it prints something");
+        }
         let output = program.wait();
         let ended = output.status.signal() == Some(Signal::SIGPIPE as i32);
         assert!(
