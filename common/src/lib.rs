@@ -30,10 +30,36 @@
 //! Everything that processes share is made before the fork, by their common parent, and captured
 //! by the closures. [`Process::spawn`] refuses to fork while other threads run, since the child
 //! would have only one of them; so start processes first and threads after that.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+//!
+//! Linux of 64 bit, from 5.3 on (for `pidfd_open`), with glibc, from 2.30 on (for
+//! `pthread_mutex_clocklock`); any distribution since 2020 has both, in a container or WSL 2, too.
+//!
+//! # In a crate of your own
+//!
+//! `common` is a name for a workspace's own use, so give it another one, and the address that you
+//! have cloned it from:
+//!
+//! ```toml
+//! [dependencies]
+//! multiprocessing = { package = "common", git = "ADDRESS" }
+//! ```
+//!
+//! The smallest program:
+//!
+//! ```
+//! # extern crate common as multiprocessing;
+//! use multiprocessing::Process;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut child = Process::spawn("greeter", || println!("hello from a child"))?;
+//!     assert!(child.join()?.success());
+//!     Ok(())
+//! }
+//! ```
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
 compile_error!(
-    "this project needs Linux with glibc (futex, robust mutexes, pidfd): use a Linux machine, a \
-     container, or WSL 2"
+    "this project needs Linux of 64 bit, from 5.3 on, with glibc, from 2.30 on (futex, robust \
+     mutexes, pidfd): use a Linux machine, a container, or WSL 2"
 );
 
 mod atomic;
