@@ -19,11 +19,12 @@ thread_local! {
 /// Lends this thread's buffer, empty, so that small messages cost no allocation.
 pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     // Taken out: a `Serialize` of the user's may come here once more.
-    let mut buffer = BUFFER.take();
+    // In a destructor of another thread-local variable it may be gone.
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
     let result = work(&mut buffer);
     if buffer.capacity() <= LARGEST_KEPT {
-        BUFFER.set(buffer);
+        let _ = BUFFER.try_with(|kept| kept.set(buffer));
     }
     result
 }

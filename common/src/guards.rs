@@ -1,6 +1,7 @@
 //! How many locks a thread holds: none may be carried across a fork, or outlive its thread.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::unistd::{getpid, gettid};
 
@@ -29,10 +30,25 @@ impl Drop for Guards {
     }
 }
 
-/// How many locks this thread holds.
+/// How many locks this thread holds; `None` when it ends, and its count is gone already.
 #[inline]
-pub(crate) fn held() -> usize {
-    GUARDS.try_with(|guards| guards.0.get()).unwrap_or(0)
+pub(crate) fn held() -> Option<usize> {
+    GUARDS.try_with(|guards| guards.0.get()).ok()
+}
+
+/// Whether this process is about to fork without any: its only thread has none.
+static NONE_IS_HELD: AtomicBool = AtomicBool::new(false);
+
+/// A fork without a guard.
+pub(crate) fn without<T>(fork: impl FnOnce() -> T) -> T {
+    NONE_IS_HELD.store(true, Relaxed);
+    let forked = fork(); // in both processes
+    NONE_IS_HELD.store(false, Relaxed);
+    forked
+}
+
+pub(crate) fn none_is_held() -> bool {
+    NONE_IS_HELD.load(Relaxed)
 }
 
 /// Counts one more, or one less.

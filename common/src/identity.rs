@@ -5,6 +5,10 @@ use std::io;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
 /// This process's pid, which costs a system call only once: a pool asks with every task whether
 /// it is in the hands of a forked copy. (`std::process::id` always makes the call.)
 #[inline]
@@ -17,14 +21,17 @@ pub(crate) fn own_pid() -> u32 {
 
 /// 0 while nobody has asked.
 static OWN_PID: AtomicU32 = AtomicU32::new(0);
+/// The same, of an [`Identity`].
+static MINE: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
 fn find_own_pid() -> u32 {
     extern "C" fn forget() {
         OWN_PID.store(0, Relaxed);
+        MINE.store(0, Relaxed);
     }
     static ONCE: Once = Once::new();
-    // SAFETY: what runs in every forked child is one store.
+    // SAFETY: what runs in every forked child is two stores.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(forget));
     });
@@ -33,55 +40,136 @@ fn find_own_pid() -> u32 {
     pid
 }
 
-/// A pid and, in the lower half, when that process started, in clock ticks since the boot.
+/// A pid and, in the lower half, when that process started, in clock ticks since the boot; zero if
+/// that could not be found out: `/proc` is not there, or no descriptor is free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Identity(pub u64);
 
 impl Identity {
-    /// This process. `None` if `/proc` cannot be read.
-    pub fn mine() -> Option<Self> {
-        static MINE: AtomicU64 = AtomicU64::new(0);
-        let pid = own_pid();
-        let known = Identity(MINE.load(Relaxed));
-        // A forked child has a copy of its parent's.
-        if known.pid() == pid {
-            return Some(known);
+    /// This process.
+    #[inline]
+    pub fn mine() -> Self {
+        match MINE.load(Relaxed) {
+            0 => Self::find_mine(),
+            mine => Identity(mine),
         }
-        let mine = Self::of(pid)?;
-        MINE.store(mine.0, Relaxed);
-        Some(mine)
+    }
+
+    #[cold]
+    fn find_mine() -> Self {
+        // Not by the pid: `/proc` may be that of another pid namespace.
+        let start = Status::read("/proc/self/stat").map_or(0, |status| status.start);
+        let mine = Self::new(own_pid(), start);
+        if start != 0 {
+            MINE.store(mine.0, Relaxed);
+        }
+        mine
     }
 
     /// The process with this pid, also one that has ended and is not reaped yet.
-    pub fn of(pid: u32) -> Option<Self> {
-        status(pid)
-            .ok()
-            .map(|(_, start)| Identity(u64::from(pid) << 32 | u64::from(start)))
+    pub fn of(pid: u32) -> Self {
+        Self::new(pid, Status::of(pid).map_or(0, |status| status.start))
+    }
+
+    fn new(pid: u32, start: u32) -> Self {
+        Identity(u64::from(pid) << 32 | u64::from(start))
     }
 
     pub fn pid(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Whether that very process still runs. If that cannot be told, it does.
+    fn start(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether both are the same process, as far as is known.
+    pub fn is(self, other: Identity) -> bool {
+        self.pid() == other.pid()
+            && (self.start() == other.start() || self.start() == 0 || other.start() == 0)
+    }
+
+    /// Whether some thread of that very process still runs. If that cannot be told, one does.
     pub fn is_alive(self) -> bool {
-        match status(self.pid()) {
-            Ok((state, start)) => start == self.0 as u32 && !matches!(state, 'Z' | 'X'),
-            // It ended before the file was opened, or before it was read.
-            Err(error) => !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+        match Status::of(self.pid()) {
+            Ok(status) => {
+                let same = self.start() == 0 || status.start == self.start();
+                // The first thread may have ended, or be about to, while others run.
+                same && (status.threads > 1 || status.flags & PF_EXITING == 0)
+            }
+            // It ended, or this process may not see its entry: the system tells these apart.
+            Err(_) => kill(Pid::from_raw(self.pid().cast_signed()), None) != Err(Errno::ESRCH),
         }
+    }
+
+    /// Whether that process is the parent of this one, or the parent's parent, and so on.
+    pub fn is_ancestor(self) -> bool {
+        let mut pid = own_pid();
+        while let Ok(status) = Status::of(pid)
+            && status.parent != 0
+        {
+            pid = status.parent;
+            if pid == self.pid() {
+                return true;
+            }
+        }
+        false
     }
 }
 
-/// State and start time, the fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). Field 2, the
-/// name, may itself contain spaces and parentheses.
-fn status(pid: u32) -> io::Result<(char, u32)> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let parse = || {
-        let mut fields = line.rsplit_once(')')?.1.split_whitespace();
-        let state = fields.next()?.chars().next()?;
-        let start: u64 = fields.nth(18)?.parse().ok()?;
-        Some((state, start as u32))
-    };
-    parse().ok_or_else(|| io::ErrorKind::InvalidData.into())
+/// Of a process's flags: it runs no more of its program.
+const PF_EXITING: u32 = 4;
+
+/// Some fields of `/proc/PID/stat` (proc_pid_stat(5)): 4, 9, 20 and 22.
+struct Status {
+    parent: u32,
+    flags: u32,
+    threads: u32,
+    start: u32,
+}
+
+impl Status {
+    fn of(pid: u32) -> io::Result<Status> {
+        Self::read(&format!("/proc/{pid}/stat"))
+    }
+
+    fn read(path: &str) -> io::Result<Status> {
+        // Bytes: field 2, the name, is cut at a byte, and may contain spaces and parentheses.
+        let line = fs::read(path)?;
+        let parse = || {
+            let end = line.iter().rposition(|&byte| byte == b')')?;
+            let mut fields = str::from_utf8(line.get(end + 1..)?)
+                .ok()?
+                .split_whitespace();
+            let status = Status {
+                parent: fields.nth(1)?.parse().ok()?,
+                flags: fields.nth(4)?.parse().ok()?,
+                threads: fields.nth(10)?.parse().ok()?,
+                start: fields.nth(1)?.parse::<u64>().ok()? as u32,
+            };
+            Some(status)
+        };
+        parse().ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_those_of_this_process() {
+        let status = Status::of(own_pid()).expect("/proc is there");
+        assert_eq!(status.parent, std::os::unix::process::parent_id());
+        let tasks = fs::read_dir("/proc/self/task")
+            .expect("/proc is there")
+            .count();
+        assert!(
+            status.threads >= 2 && tasks >= 2,
+            "this thread and the first"
+        );
+        assert!(Identity::mine().is_alive() && Identity::mine().is(Identity::of(own_pid())));
+        assert!(Identity(u64::from(status.parent) << 32).is_ancestor());
+        assert!(!Identity::mine().is_ancestor());
+    }
 }

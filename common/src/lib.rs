@@ -2,7 +2,7 @@
 //!
 //! | Python's `multiprocessing` | here | files | made of |
 //! |---|---|---|---|
-//! | `Process` | [`Process`] | `process/` | `fork`, `waitpid`, `pidfd_open`, `kill`, `prctl` |
+//! | `Process` | [`Process`] | `process/` | `fork`, `waitid`, a pidfd, `prctl` |
 //! | `Lock` | [`Lock`] | `lock.rs` | a robust `pthread_mutex` in shared memory |
 //! | `Value`, `Array` | [`Value`], [`Array`] | `shared.rs` | `mmap`, and a lock |
 //! | `Queue` | [`Queue`] | `cursor.rs`, `ring.rs`, `queue.rs` | `mmap`, locks, `futex` |
@@ -13,8 +13,8 @@
 //! Small files serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up),
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
-//! process, beyond doubt), `guards.rs` (how many locks a thread holds) and `mutex.rs` (the mutex
-//! under every lock). Each file uses only those named before it, first of these, then of the
+//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `mutex.rs` (the mutex
+//! under every lock) and `owned.rs` (which process holds it). Each file uses only those named before it, first of these, then of the
 //! table: so this is also an order to read them in. `tests/order.rs` holds it.
 //!
 //! # What all of it promises
@@ -31,7 +31,7 @@
 //! by the closures. [`Process::spawn`] refuses to fork while other threads run, since the child
 //! would have only one of them; so start processes first and threads after that.
 //!
-//! Linux of 64 bit, from 5.3 on (for `pidfd_open`), with glibc, from 2.30 on (for
+//! Linux of 64 bit, from 5.4 on (for a pidfd's `waitid`), with glibc, from 2.30 on (for
 //! `pthread_mutex_clocklock`); any distribution since 2020 has both, in a container or WSL 2, too.
 //!
 //! # In a crate of your own
@@ -58,7 +58,7 @@
 //! ```
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
 compile_error!(
-    "this project needs Linux of 64 bit, from 5.3 on, with glibc, from 2.30 on (futex, robust \
+    "this project needs Linux of 64 bit, from 5.4 on, with glibc, from 2.30 on (futex, robust \
      mutexes, pidfd): use a Linux machine, a container, or WSL 2"
 );
 
@@ -73,6 +73,7 @@ mod lock;
 mod manager;
 mod memory;
 mod mutex;
+mod owned;
 mod patience;
 mod pipe;
 mod pool;
@@ -84,7 +85,7 @@ mod words;
 
 pub use lock::{Guard, Lock, LockError};
 pub use manager::{LockProxy, LockProxyGuard, Manager, ManagerError, ValueProxy};
-pub use pipe::{Connection, PipeError, pipe};
+pub use pipe::{Connection, PipeError, pipe, pipe_with_capacity};
 pub use pool::{AsyncResult, Pool, PoolError, TaskData, TaskError};
 pub use process::{Outcome, Process, ProcessError, SpawnError, end_on_broken_pipe};
 pub use queue::{GetError, PutError, Queue};

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytemuck::Pod;
 
 use crate::deadline::Deadline;
-use crate::guards;
 use crate::memory::SharedMemory;
-use crate::mutex::{MutexError, RawMutex};
+pub use crate::owned::LockError;
+use crate::owned::{Death, OwnedMutex};
 
 /// A lock shared with every child forked after it was made.
 ///
@@ -88,48 +88,16 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// Why a lock could not be taken.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// This thread holds the lock already. Waiting for itself, it would wait for ever.
-    #[error("this thread holds the lock already: drop its guard before taking it again")]
-    AlreadyHeld,
-    /// Another process held the lock for the whole time allowed.
-    #[error("another process holds the lock")]
-    TimedOut,
-    /// A process ended while it held the lock, and nobody has called `recover` since.
-    #[error(
-        "a process died while it held the lock: check what the lock protects, then call recover()"
-    )]
-    OwnerDied,
-    /// This thread holds 2000 locks; were it to die, the kernel would forget those beyond 2048.
-    #[error("this thread holds too many locks: drop some guards first")]
-    TooMany,
-    /// The system refused.
-    #[error("the system cannot lock")]
-    System(#[source] io::Error),
-}
-
-impl From<MutexError> for LockError {
-    fn from(error: MutexError) -> Self {
-        match error {
-            MutexError::AlreadyHeld => LockError::AlreadyHeld,
-            MutexError::TimedOut => LockError::TimedOut,
-            MutexError::System(error) => LockError::System(error),
-        }
-    }
-}
-
 /// Holds a lock; dropping it, also while a panic unwinds, releases the lock.
 ///
 /// It leads to the value that the lock protects. It cannot be sent to another thread, and
 /// [`Process::spawn`](crate::Process::spawn) refuses to fork while one exists: the child would
-/// hold a guard for a lock that its parent owns. A thread other than the first that ends with a
+/// hold a guard for a lock that its parent owns. Where other code forks then (`daemon`), the child
+/// has a copy of its own of what is locked, and shares it with nobody. A thread other than the first that ends with a
 /// guard forgotten (`mem::forget`), or calls `exit` while it holds one, aborts its process.
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct Guard<'a, T: ?Sized = ()> {
-    mutex: &'a RawMutex,
+    mutex: &'a OwnedMutex,
     data: NonNull<T>,
 }
 
@@ -165,27 +133,19 @@ impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.mutex.release();
-        guards::count(-1);
     }
 }
 
-/// What to do about an owner that died.
-#[derive(Clone, Copy)]
-pub(crate) enum Death {
-    Reported,
-    Forgiven,
-}
-
 /// Plain data in shared memory behind one lock: what `Lock`, `Value` and `Array` are made of.
-pub(crate) struct Locked<T: Pod>(ManuallyDrop<SharedMemory<RawMutex, T>>);
+pub(crate) struct Locked<T: Pod>(ManuallyDrop<SharedMemory<OwnedMutex, T>>);
 
 impl<T: Pod> Locked<T> {
     pub fn new(values: &[T]) -> io::Result<Self> {
-        let memory = SharedMemory::<RawMutex, T>::new(values.len())?;
+        let memory = SharedMemory::<OwnedMutex, T>::new(values.len())?;
         // SAFETY: nobody else knows this memory yet, and it has room for `values.len()` items.
         unsafe {
-            RawMutex::init(memory.head())?;
             memory.items().as_mut().copy_from_slice(values);
+            OwnedMutex::init(memory.head(), memory.bytes())?;
         }
         Ok(Locked(ManuallyDrop::new(memory)))
     }
@@ -213,23 +173,11 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let mutex = self.mutex();
-        if guards::held() >= guards::MOST {
-            return Err(LockError::TooMany);
-        }
-        mutex.acquire(deadline)?;
-        match death {
-            Death::Forgiven => mutex.forgive(),
-            Death::Reported if mutex.is_abandoned() => {
-                mutex.release();
-                return Err(LockError::OwnerDied);
-            }
-            Death::Reported => {}
-        }
-        guards::count(1);
+        mutex.acquire(deadline, death)?;
         Ok(Guard { mutex, data })
     }
 
-    fn mutex(&self) -> &RawMutex {
+    fn mutex(&self) -> &OwnedMutex {
         // SAFETY: `new` initialised it, and it stays mapped as long as `self`.
         unsafe { self.0.head().as_ref() }
     }
@@ -237,14 +185,9 @@ impl<T: Pod> Locked<T> {
 
 impl<T: Pod> Drop for Locked<T> {
     fn drop(&mut self) {
-        // A guard may have been forgotten. The C library keeps a list of the robust mutexes that
-        // a thread holds, so a held one must not be unmapped.
-        match self.mutex().acquire(Deadline::NOW) {
-            Ok(_) | Err(MutexError::AlreadyHeld) => self.mutex().release(),
-            // Held elsewhere, perhaps by another thread of this process: leave it mapped.
-            Err(_) => return,
+        if self.mutex().retire() {
+            // SAFETY: dropped once, here; no guard borrows it any more.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
         }
-        // SAFETY: dropped once, here; no guard borrows it any more.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }

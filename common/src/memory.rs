@@ -47,6 +47,11 @@ impl<Head, Item> SharedMemory<Head, Item> {
         })
     }
 
+    /// The mapping's length.
+    pub fn bytes(&self) -> usize {
+        (Self::OFFSET + self.len * size_of::<Item>()).max(1)
+    }
+
     /// Points at zeroes until the owner has written there.
     pub fn head(&self) -> NonNull<Head> {
         self.start.cast()
@@ -124,9 +129,8 @@ impl<Head> SharedMemory<Head, u8> {
 
 impl<Head, Item> Drop for SharedMemory<Head, Item> {
     fn drop(&mut self) {
-        let bytes = (Self::OFFSET + self.len * size_of::<Item>()).max(1);
         // SAFETY: the range that `new` mapped; the owner's borrows of it have ended. Other
         // processes keep their own mapping.
-        let _ = unsafe { munmap(self.start, bytes) };
+        let _ = unsafe { munmap(self.start, self.bytes()) };
     }
 }

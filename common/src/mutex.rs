@@ -4,15 +4,16 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 
 /// A process-shared, robust, error-checking `pthread_mutex`, in shared memory.
 pub(crate) struct RawMutex {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
-    /// An owner died, and nobody has repaired what it left. Touched only while the mutex is held.
-    abandoned: AtomicBool,
+    /// Not 0 when an owner died, and nobody has repaired what it left. Touched only while the mutex
+    /// is held. No `bool`: it may be overwritten, like all that processes share.
+    abandoned: AtomicU32,
 }
 
 // SAFETY: being used by many threads and processes is what a process-shared mutex is for.
@@ -42,7 +43,7 @@ impl Default for RawMutex {
     fn default() -> Self {
         RawMutex {
             mutex: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
-            abandoned: AtomicBool::new(false),
+            abandoned: AtomicU32::new(0),
         }
     }
 }
@@ -136,7 +137,7 @@ impl RawMutex {
             0 => Ok(Acquired::Clean),
             libc::EOWNERDEAD => {
                 // In this order: killed in between, the next owner is told again.
-                self.abandoned.store(true, Relaxed);
+                self.abandon();
                 // SAFETY: this thread holds the mutex.
                 unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
                 Ok(Acquired::FromTheDead)
@@ -150,12 +151,17 @@ impl RawMutex {
 
     /// Whether an owner died and nobody has repaired what it left. For the owner to ask.
     pub fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Relaxed)
+        self.abandoned.load(Relaxed) != 0
+    }
+
+    /// Makes it tell of a dead owner. For the owner to say.
+    pub fn abandon(&self) {
+        self.abandoned.store(1, Relaxed);
     }
 
     /// Declares that what the dead owner left is in order. For the owner to say.
     pub fn forgive(&self) {
-        self.abandoned.store(false, Relaxed);
+        self.abandoned.store(0, Relaxed);
     }
 
     /// Gives the mutex back. Without effect for a thread that does not hold it.

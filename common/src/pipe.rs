@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::unix::process::parent_id;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -16,13 +16,13 @@ use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
 use crate::process::handed_over;
-use crate::queue::{GetError, PutError, Queue};
+use crate::queue::{DEFAULT_CAPACITY, GetError, PutError, Queue};
 
 /// Two connected ends: what the one sends, the other receives. `A` travels from the first to the
 /// second, `B` back.
 ///
 /// Python: `multiprocessing.Pipe`. System: two rings in shared memory, as under
-/// [`Queue`]; each holds a mebibyte.
+/// [`Queue`]; each holds a mebibyte. [`pipe_with_capacity`] makes larger ones.
 ///
 /// ```
 /// use common::{Process, pipe};
@@ -42,26 +42,21 @@ use crate::queue::{GetError, PutError, Queue};
 /// # Errors
 /// The system has no memory to map.
 pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
-    let (there, back) = (Arc::new(Queue::new()?), Arc::new(Queue::new()?));
+    pipe_with_capacity(DEFAULT_CAPACITY)
+}
+
+/// Like [`pipe()`], with room each way for at least one item of `capacity` bytes when encoded.
+///
+/// # Errors
+/// A capacity of a gibibyte or more; the system has no memory to map.
+pub fn pipe_with_capacity<A, B>(
+    capacity: usize,
+) -> io::Result<(Connection<A, B>, Connection<B, A>)> {
+    let there = Arc::new(Queue::with_capacity(capacity)?);
+    let back = Arc::new(Queue::with_capacity(capacity)?);
     let users = Arc::new(SharedMemory::new(0)?);
-    let first = Connection {
-        outgoing: Arc::clone(&there),
-        incoming: Arc::clone(&back),
-        users: Users {
-            mine: 0,
-            both: Arc::clone(&users),
-        },
-        next_look: Cell::new(Deadline::after(LONGEST_SLEEP)),
-    };
-    let second = Connection {
-        outgoing: back,
-        incoming: there,
-        users: Users {
-            mine: 1,
-            both: users,
-        },
-        next_look: Cell::new(Deadline::after(LONGEST_SLEEP)),
-    };
+    let first = Connection::new(Arc::clone(&there), Arc::clone(&back), 0, Arc::clone(&users));
+    let second = Connection::new(back, there, 1, users);
     Ok((first, second))
 }
 
@@ -79,8 +74,38 @@ pub struct Connection<S, R> {
     outgoing: Arc<Queue<S>>,
     incoming: Arc<Queue<R>>,
     users: Users,
-    /// When to look again whether the other process is alive, while sending.
-    next_look: Cell<Deadline>,
+    next_look: NextLook,
+    /// The compiler names it where an end is borrowed by a closure.
+    marker: PhantomData<*const MoveThisEndIntoTheClosure>,
+}
+
+struct MoveThisEndIntoTheClosure;
+
+// SAFETY: what it has can be sent; the pointer, of which there is none, is for the message.
+unsafe impl<S, R> Send for Connection<S, R> {}
+
+/// When to look again whether the other process is alive, while sending.
+struct NextLook(Cell<Deadline>);
+
+// SAFETY: only a `Connection` has one, and its marker keeps that to one thread at a time. Or the
+// compiler would advise to take another kind of cell.
+unsafe impl Sync for NextLook {}
+
+impl<S, R> Connection<S, R> {
+    fn new(
+        outgoing: Arc<Queue<S>>,
+        incoming: Arc<Queue<R>>,
+        mine: usize,
+        both: Arc<SharedMemory<[AtomicU64; 2], ()>>,
+    ) -> Self {
+        Connection {
+            outgoing,
+            incoming,
+            users: Users { mine, both },
+            next_look: NextLook(Cell::new(Deadline::after(LONGEST_SLEEP))),
+            marker: PhantomData,
+        }
+    }
 }
 
 /// Why nothing could be sent or received.
@@ -105,6 +130,17 @@ pub enum PipeError {
         /// Its pid.
         pid: u32,
     },
+    /// The item would not fit even into the empty pipe.
+    #[error(
+        "an item of {size} bytes is too large for this pipe of {capacity} bytes: make the pipe \
+         with pipe_with_capacity"
+    )]
+    TooLarge {
+        /// The item's size when encoded, in bytes.
+        size: usize,
+        /// The pipe's capacity, in bytes.
+        capacity: usize,
+    },
     /// The item could not be sent.
     #[error(transparent)]
     Send(PutError),
@@ -114,7 +150,7 @@ pub enum PipeError {
 }
 
 impl<S: Serialize, R> Connection<S, R> {
-    /// Sends a copy of `item`, waiting for room (a mebibyte may be under way).
+    /// Sends a copy of `item`, waiting for room (as much as the capacity may be under way).
     ///
     /// # Errors
     /// [`PipeError`], but not [`PipeError::TimedOut`].
@@ -132,8 +168,8 @@ impl<S: Serialize, R> Connection<S, R> {
 
     fn send_until(&self, item: &S, deadline: Deadline) -> Result<(), PipeError> {
         self.users.claim()?;
-        if self.next_look.get().has_passed() {
-            self.next_look.set(Deadline::after(LONGEST_SLEEP));
+        if self.next_look.0.get().has_passed() {
+            self.next_look.0.set(Deadline::after(LONGEST_SLEEP));
             self.users.check_other()?;
         }
         loop {
@@ -144,6 +180,9 @@ impl<S: Serialize, R> Connection<S, R> {
                 Ok(()) => return Ok(()),
                 Err(PutError::Closed) => return Err(PipeError::Closed),
                 Err(PutError::Full) => self.users.check_other()?,
+                Err(PutError::TooLarge { size, capacity }) => {
+                    return Err(PipeError::TooLarge { size, capacity });
+                }
                 Err(error) => return Err(PipeError::Send(error)),
             }
             if deadline.has_passed() {
@@ -251,40 +290,39 @@ impl Users {
 
     /// Makes this process the user of its end, if nobody else is.
     fn claim(&self) -> Result<(), PipeError> {
-        let me = Identity::mine().ok_or_else(|| {
-            let error = io::Error::other("cannot read /proc/self/stat");
-            PipeError::Receive(GetError::System(error))
-        })?;
-        // Nobody at first, or this process's parent: it is handing this end over, or would have,
-        // had it been faster. So may its parent's parent be, to it.
+        let me = Identity::mine();
+        // Nobody at first, or an ancestor of this process, which hands this end over, or would
+        // have, had it been faster.
         let mut before = 0;
         let patience = Deadline::after(LONGEST_SLEEP);
         loop {
-            match self
+            let user = match self
                 .end(self.mine)
                 .compare_exchange(before, me.0, SeqCst, SeqCst)
             {
                 Ok(_) => return Ok(()),
-                Err(user) if user == me.0 => return Ok(()),
-                Err(user) if user != before && Identity(user).pid() == parent_id() => before = user,
-                Err(user) if patience.has_passed() => {
-                    return Err(PipeError::InUse {
-                        pid: Identity(user).pid(),
-                    });
-                }
-                Err(_) => thread::yield_now(),
+                Err(user) => Identity(user),
+            };
+            if user.is(me) {
+                return Ok(());
+            }
+            if user.is_ancestor() {
+                before = user.0;
+            } else if patience.has_passed() {
+                return Err(PipeError::InUse { pid: user.pid() });
+            } else {
+                thread::yield_now();
             }
         }
     }
 
     /// Makes the child the user of this end, unless it has already made itself that.
     fn hand_over(&self, child: u32) {
-        if let (Some(me), Some(child)) = (Identity::mine(), Identity::of(child)) {
-            for from in [0, me.0] {
-                let _ = self
-                    .end(self.mine)
-                    .compare_exchange(from, child.0, SeqCst, SeqCst);
-            }
+        let (me, child) = (Identity::mine(), Identity::of(child));
+        for from in [0, me.0] {
+            let _ = self
+                .end(self.mine)
+                .compare_exchange(from, child.0, SeqCst, SeqCst);
         }
     }
 

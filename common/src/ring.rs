@@ -327,13 +327,16 @@ impl Ring {
         if there == 0 {
             return Ok(None);
         }
+        // Only a stray write of some process can have broken these: who reads beyond the ring's
+        // end because of it, would make it worse.
+        let overwritten = || io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten");
+        if there < HEADER || there > self.memory.len() || from.offset() as usize % ALIGN != 0 {
+            return Err(overwritten().into());
+        }
         // SAFETY: a header was published here, aligned, and nobody writes to it.
         let length = unsafe { self.memory.read_u32(from.offset()) } as usize;
-        // Only a stray write of some process can have made it longer.
         if length > there - HEADER {
-            return Err(
-                io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten").into(),
-            );
+            return Err(overwritten().into());
         }
         Ok(Some(length))
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytemuck::Pod;
 
 use crate::deadline::Deadline;
-use crate::lock::{Death, Guard, LockError, Locked};
+use crate::lock::{Guard, LockError, Locked};
+use crate::owned::Death;
 
 /// One value in shared memory, behind its own lock.
 ///

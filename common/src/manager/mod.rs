@@ -6,7 +6,6 @@ mod server;
 mod wire;
 
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -65,10 +64,7 @@ impl Manager {
     pub fn start() -> Result<Self, ManagerError> {
         let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
         let server = Process::spawn("manager", move || serve(theirs))?;
-        let server_id = Identity::of(server.pid()).ok_or_else(|| {
-            ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
-        })?;
-        let door = Door::open(server_id, entrance);
+        let door = Door::open(Identity::of(server.pid()), entrance);
         Ok(Manager { door, server })
     }
 

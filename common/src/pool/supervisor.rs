@@ -203,7 +203,7 @@ mod tests {
             start: |worker: usize| {
                 started.set(started.get() + 1);
                 shared.in_hand()[worker].store(STARTING, SeqCst);
-                Ok(Process::adopt(Command::new("true").spawn()?))
+                Ok(Process::adopt(Command::new("true").spawn()?)?)
             },
             workers: vec![None, None],
             notices: VecDeque::new(),

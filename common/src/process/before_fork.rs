@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{fs, io, mem, ptr, thread};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::error::SpawnError;
 use crate::deadline::Deadline;
@@ -28,28 +27,39 @@ fn threads() -> io::Result<usize> {
     const TASKS: &str = "/proc/self/task";
     // A directory has a link for each directory in it, and two more; asking for their number takes
     // one system call, where reading the directory takes five.
-    match fs::metadata(TASKS)?.nlink() {
-        links @ 3.. => Ok(links as usize - 2),
-        _ => Ok(fs::read_dir(TASKS)?.count()),
-    }
+    let links = fs::metadata(TASKS).map(|tasks| tasks.nlink());
+    let count = match links {
+        Ok(links @ 3..) => Ok(links as usize - 2),
+        _ => fs::read_dir(TASKS).map(Iterator::count),
+    };
+    count.map_err(|error| io::Error::new(error.kind(), format!("cannot read {TASKS}: {error}")))
 }
 
 /// A program started by one that ignores `SIGCHLD` ignores it too, and the kernel then throws
-/// its children's exit statuses away. Back to the default, which only keeps them.
+/// its children's exit statuses away, as it does where a handler was set with `SA_NOCLDWAIT`. Back
+/// to the default, or the handler without that, which only keep them.
 pub(super) fn keep_exit_statuses() -> io::Result<()> {
-    let mut old = mem::MaybeUninit::<libc::sigaction>::uninit();
+    let mut action = mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: asks only, and writes to a valid place; read after it succeeded.
-    let ignored = unsafe {
-        Errno::result(libc::sigaction(
-            libc::SIGCHLD,
-            ptr::null(),
-            old.as_mut_ptr(),
-        ))?;
-        old.assume_init().sa_sigaction == libc::SIG_IGN
+    let mut action = unsafe {
+        let now = ptr::null();
+        Errno::result(libc::sigaction(libc::SIGCHLD, now, action.as_mut_ptr()))?;
+        action.assume_init()
     };
-    if ignored {
-        // SAFETY: the default handler runs no code of this program.
-        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    let lost = action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0;
+    if lost {
+        action.sa_flags &= !libc::SA_NOCLDWAIT;
+        if action.sa_sigaction == libc::SIG_IGN {
+            action.sa_sigaction = libc::SIG_DFL;
+        }
+        // SAFETY: the default, or the handler that is there already.
+        Errno::result(unsafe { libc::sigaction(libc::SIGCHLD, &action, ptr::null_mut()) })?;
     }
     Ok(())
+}
+
+/// Text that C code has printed. A child would print it, too.
+pub(super) fn flush_c() {
+    // SAFETY: flushes what C's standard library has open.
+    unsafe { libc::fflush(ptr::null_mut()) };
 }

@@ -4,13 +4,16 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
+use super::before_fork::flush_c;
 use super::broken_pipe;
+use super::handover;
 use crate::words::{chain, complain};
 
 /// What a process's closure may return: nothing, or a `Result` whose error ends the process with
@@ -44,6 +47,20 @@ pub(super) fn current_name() -> &'static str {
     *NAME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Who spawned this process; zero in the first one.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+pub(super) fn end_with_parent() -> io::Result<()> {
+    let parent = PARENT.load(Relaxed);
+    if parent != 0 {
+        set_pdeathsig(Signal::SIGKILL)?;
+        if getppid().as_raw() != parent {
+            exit(1);
+        }
+    }
+    Ok(())
+}
+
 /// From the fork to the end.
 pub(super) fn run<F, R>(name: String, short: &[u8; 16], parent: Pid, body: F) -> !
 where
@@ -52,9 +69,17 @@ where
 {
     // A parent that died before the request was made would never be noticed.
     if set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
+        if getppid().as_raw() == 0 {
+            complain(&format!(
+                "process {name:?} cannot be told when its parent ends, which is in another pid \
+                 namespace: start the whole program in the new one (`unshare --pid --fork`)"
+            ));
+        }
         exit(1);
     }
+    PARENT.store(parent.as_raw(), Relaxed);
     broken_pipe::unwind_first();
+    handover::forget();
     let name: &'static str = name.leak(); // it lives as long as this process
     *NAME.lock().unwrap_or_else(PoisonError::into_inner) = name;
     // Made before the fork: a child's first use of the heap or of another piece of code costs a
@@ -76,6 +101,7 @@ where
         mem::forget(payload); // dropping it may panic once more
         101
     });
+    flush_c();
     match io::stdout().flush() {
         Err(error) if code == 0 => {
             broken_pipe::end_if_failed(&error);

@@ -16,6 +16,9 @@ pub enum SpawnError {
     /// The child would inherit guards of locks that it does not own.
     #[error("cannot fork while holding {0} lock(s): drop the guards first")]
     LocksHeld(usize),
+    /// This thread is ending: whether it holds locks is not known any more.
+    #[error("cannot fork in a destructor of a thread-local variable: this thread is ending")]
+    ThreadEnds,
     /// The parent's standard output takes no more; the child would print its buffer again.
     #[error("cannot fork: standard output could not be flushed")]
     Flush(#[source] io::Error),

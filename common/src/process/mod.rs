@@ -7,19 +7,22 @@ mod error;
 mod handover;
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
+use std::{mem, ptr};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
 use crate::deadline::Deadline;
 use crate::guards;
-use before_fork::{keep_exit_statuses, only_thread};
+use before_fork::{flush_c, keep_exit_statuses, only_thread};
 pub(crate) use broken_pipe::end_if_panicked;
 pub use broken_pipe::end_on_broken_pipe;
 pub use child::Outcome;
@@ -29,8 +32,8 @@ pub(crate) use handover::handed_over;
 
 /// A child process that runs a closure.
 ///
-/// Python: `multiprocessing.Process` with the start method `fork`. System: `fork`, `waitpid`,
-/// `pidfd_open`, `kill`.
+/// Python: `multiprocessing.Process` with the start method `fork`. System: `fork`, `pidfd_open`,
+/// `waitid`, `pidfd_send_signal`. It holds a descriptor until its end is known.
 ///
 /// The child starts as a copy of its parent: the closure and all it captures are there, and
 /// memory made with [`Value`](crate::Value), [`Array`](crate::Array), [`Queue`](crate::Queue) or
@@ -62,9 +65,10 @@ pub struct Process {
 }
 
 /// What is known of a process's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum End {
-    NotYet,
+    /// The pidfd stands for this process alone, where its pid may be another's some day.
+    NotYet(OwnedFd),
     Status(ExitStatus),
     /// Somebody else has waited for it.
     Lost,
@@ -79,11 +83,17 @@ impl Process {
     /// the parent has printed so far appears once.
     ///
     /// `body` must be [`Send`] as for a thread, since it runs at the same time as the parent. It
-    /// may borrow: the child has a copy of all that was borrowed. What it owns exists twice, and
-    /// is dropped twice, in the parent at once: move no writer with text in its buffer.
+    /// may borrow: the child has a copy of all that was borrowed.
+    ///
+    /// **What `body` owns exists twice, and is dropped twice**, in the parent at once: a temporary
+    /// directory that it owns is deleted there, text in a writer's buffer is written there, too.
+    /// Borrow it instead, and keep it until the child has ended. (Shared memory and the ends of a
+    /// [`pipe`](crate::pipe()) know of this.) **Random number generators are copied, too**: seed
+    /// them in the child, or all children draw the same numbers.
     ///
     /// # Errors
-    /// [`SpawnError`]. Nothing was started then.
+    /// [`SpawnError`]. Nothing was started then, and what `body` owned is dropped: the end of a
+    /// pipe in it is closed.
     pub fn spawn<F, R>(name: impl Into<String>, body: F) -> Result<Process, SpawnError>
     where
         F: FnOnce() -> R + Send,
@@ -92,26 +102,34 @@ impl Process {
         let name = name.into();
         only_thread()?;
         match guards::held() {
-            0 => {}
-            held => return Err(SpawnError::LocksHeld(held)),
+            Some(0) => {}
+            Some(held) => return Err(SpawnError::LocksHeld(held)),
+            None => return Err(SpawnError::ThreadEnds),
         }
         io::stdout().flush().map_err(SpawnError::Flush)?;
+        flush_c();
         keep_exit_statuses()?;
+        // So that the last free descriptor is missed before the fork, not after it.
+        let reserve = EventFd::new().map_err(io::Error::from)?;
 
         let (parent, short) = (getpid(), child::short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
         // held by a thread that the child lacks: the child may run any code.
-        match unsafe { fork() }.map_err(io::Error::from)? {
-            ForkResult::Child => child::run(name, &short, parent, body),
-            ForkResult::Parent { child } => {
+        match guards::without(|| unsafe { fork() }).map_err(io::Error::from)? {
+            ForkResult::Child => {
+                drop(reserve);
+                child::run(name, &short, parent, body)
+            }
+            ForkResult::Parent { child: pid } => {
+                drop(reserve);
                 let process = Process {
                     name,
-                    pid: child,
+                    pid,
                     parent,
-                    end: End::NotYet,
+                    end: End::of(pid)?,
                 };
-                let _handed_over = HandedOver::to(child);
+                let _handed_over = HandedOver::to(pid);
                 drop(body);
                 Ok(process)
             }
@@ -120,20 +138,30 @@ impl Process {
 
     /// A program in place of a closure, where a fork is refused.
     #[cfg(test)]
-    pub(crate) fn adopt(child: std::process::Child) -> Process {
+    pub(crate) fn adopt(child: std::process::Child) -> io::Result<Process> {
         let pid = Pid::from_raw(child.id().cast_signed());
-        Process {
+        Ok(Process {
             name: "program".into(),
             pid,
             parent: getpid(),
-            end: End::NotYet,
-        }
+            end: End::of(pid)?,
+        })
     }
 
     /// The name of the calling process: the one given to [`spawn`](Process::spawn), or `main`.
     /// Python: `current_process().name`.
     pub fn current_name() -> &'static str {
         child::current_name()
+    }
+
+    /// Makes the calling process end with its parent again. For a child that has changed its user,
+    /// its group or its capabilities, since the system then forgets that it was asked to. Without
+    /// effect in the first process.
+    ///
+    /// # Errors
+    /// The system refused (`prctl`).
+    pub fn end_with_parent() -> io::Result<()> {
+        child::end_with_parent()
     }
 
     /// The process's number in the system.
@@ -172,20 +200,17 @@ impl Process {
     /// Waits for its end for at most `limit`; `None` if it still runs then.
     ///
     /// # Errors
-    /// Those of [`join`](Process::join); [`ProcessError::System`] without a free file descriptor.
+    /// Those of [`join`](Process::join).
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let deadline = Deadline::after(limit);
-        if let Some(status) = self.wait(libc::WNOHANG)? {
-            return Ok(Some(status));
-        }
-        // SAFETY: a system call on numbers. The pid is a child that nobody has reaped, so it
-        // cannot have passed on to another process.
-        let fd =
-            Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid.as_raw(), 0) })
-                .map_err(io::Error::from)?;
-        // SAFETY: a new descriptor that belongs to nobody else.
-        let pidfd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         loop {
+            let status = self.wait(libc::WNOHANG)?;
+            let End::NotYet(pidfd) = &self.end else {
+                return Ok(status);
+            };
+            if deadline.has_passed() {
+                return Ok(None);
+            }
             let left = deadline.remaining().unwrap_or(Duration::MAX);
             // Up, or a wait would turn into a spin in its last millisecond.
             let left =
@@ -193,10 +218,6 @@ impl Process {
             match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),
-            }
-            let status = self.wait(libc::WNOHANG)?;
-            if status.is_some() || deadline.has_passed() {
-                return Ok(status);
             }
         }
     }
@@ -219,45 +240,58 @@ impl Process {
 
     fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         self.check_child()?;
-        match self.end {
-            // Not reaped: the pid is still this child's, even if it has ended.
-            End::NotYet => Ok(kill(self.pid, signal).map_err(io::Error::from)?),
-            _ => Err(ProcessError::Ended {
-                name: self.name.clone(),
-            }),
+        let End::NotYet(pidfd) = &self.end else {
+            let name = self.name.clone();
+            return Err(ProcessError::Ended { name });
+        };
+        let (fd, info) = (pidfd.as_raw_fd(), ptr::null::<libc::siginfo_t>());
+        // SAFETY: a system call on numbers, and a pointer to nothing.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, info, 0) };
+        match Errno::result(sent) {
+            Err(Errno::ESRCH) => Err(self.lost()),
+            sent => Ok(sent.map(drop).map_err(io::Error::from)?),
         }
     }
 
     /// The status, if it is known or, with `WNOHANG`, to be had without waiting.
     fn wait(&mut self, flags: libc::c_int) -> Result<Option<ExitStatus>, ProcessError> {
         self.check_child()?;
-        let mut raw = 0;
-        match self.end {
-            End::Status(status) => return Ok(Some(status)),
-            End::Lost => {
-                return Err(ProcessError::StatusLost {
-                    name: self.name.clone(),
-                });
-            }
-            End::NotYet => {}
-        }
+        let pidfd = match &self.end {
+            End::NotYet(pidfd) => pidfd.as_raw_fd().cast_unsigned(),
+            End::Status(status) => return Ok(Some(*status)),
+            End::Lost => return Err(self.lost()),
+        };
         // The libc call, as nix's has an error instead of a status for a real-time signal.
-        // SAFETY: writes one integer, to a valid place.
-        match Errno::result(unsafe { libc::waitpid(self.pid.as_raw(), &raw mut raw, flags) }) {
-            Ok(0) | Err(Errno::EINTR) => Ok(None),
+        // SAFETY: zeroes are a siginfo_t; the call fills it in. Its fields are those of a child.
+        let (waited, pid, code, status) = unsafe {
+            let mut info: libc::siginfo_t = mem::zeroed();
+            let waited = libc::waitid(libc::P_PIDFD, pidfd, &raw mut info, libc::WEXITED | flags);
+            (waited, info.si_pid(), info.si_code, info.si_status())
+        };
+        match Errno::result(waited) {
+            Ok(_) if pid == 0 => Ok(None),
             Ok(_) => {
-                let status = ExitStatus::from_raw(raw);
+                // As waitpid has it.
+                let status = ExitStatus::from_raw(match code {
+                    libc::CLD_EXITED => status << 8,
+                    libc::CLD_DUMPED => status | 0x80,
+                    _ => status,
+                });
                 broken_pipe::end_if_signalled(status.signal());
                 self.end = End::Status(status);
                 Ok(Some(status))
             }
-            Err(Errno::ECHILD) => {
-                self.end = End::Lost;
-                Err(ProcessError::StatusLost {
-                    name: self.name.clone(),
-                })
-            }
+            Err(Errno::EINTR) => Ok(None),
+            Err(Errno::ECHILD) => Err(self.lost()),
             Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    fn lost(&mut self) -> ProcessError {
+        self.end = End::Lost;
+        ProcessError::StatusLost {
+            name: self.name.clone(),
         }
     }
 
@@ -274,8 +308,27 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it is gone already, or that it is not this process's to end.
-        if self.end == End::NotYet && self.kill().is_ok() {
+        if matches!(self.end, End::NotYet(_)) && self.kill().is_ok() {
             let _ = self.join();
+        }
+    }
+}
+
+impl End {
+    /// Of a child that was forked just now.
+    fn of(child: Pid) -> io::Result<End> {
+        // SAFETY: a system call on numbers.
+        let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, child.as_raw(), 0) };
+        match Errno::result(opened) {
+            // SAFETY: a new descriptor that belongs to nobody else.
+            Ok(fd) => Ok(End::NotYet(unsafe { OwnedFd::from_raw_fd(fd as i32) })),
+            // A handler of SIGCHLD has waited for it already.
+            Err(Errno::ESRCH) => Ok(End::Lost),
+            Err(error) => {
+                let _ = kill(child, Signal::SIGKILL);
+                let _ = waitpid(child, None);
+                Err(error.into())
+            }
         }
     }
 }

@@ -1,20 +1,25 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::{Array, Manager, ManagerError, Pool, PoolError, Process, Queue, SpawnError};
+use common::{
+    Array, Manager, ManagerError, PipeError, Pool, PoolError, Process, Queue, SpawnError, Value,
+    pipe,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, setuid};
 use rayon::prelude::*;
 
-use crate::harness::{child, finish};
+use crate::harness::{child, finish, kill, sleep_for_ever};
 
 trials![
     a_process_without_processes,
     a_pool_without_processes,
     a_manager_without_descriptors,
-    a_join_without_descriptors,
+    a_process_without_descriptors,
+    a_pipe_without_descriptors,
     sharing_without_memory,
     a_fork_beside_threads,
 ];
@@ -113,7 +118,7 @@ fn a_manager_without_descriptors() {
                 },
             );
         }
-        assert_eq!(refused, 2, "it takes two descriptors, no less");
+        assert_eq!(refused, 3, "it takes three descriptors, no less");
         let manager = Manager::start().unwrap();
         let value = manager.value(1).unwrap();
         finish(child("client", || {
@@ -128,16 +133,44 @@ fn a_manager_without_descriptors() {
     }));
 }
 
-fn a_join_without_descriptors() {
+/// Nothing was started, and who was started before can be waited for.
+fn a_process_without_descriptors() {
     finish(child("limited", || {
-        let mut process = child("child", crate::harness::sleep_for_ever);
+        let begun = Value::new(0_u32).unwrap();
+        let mut process = child("child", sleep_for_ever);
         limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
-            process.join_timeout(Duration::from_millis(1)).unwrap_err();
+            let refused = Process::spawn("refused", || *begun.lock().unwrap() += 1);
+            assert!(matches!(refused, Err(SpawnError::System(_))));
+            let running = process.join_timeout(Duration::from_millis(1)).unwrap();
+            assert_eq!(running, None);
+            process.kill().unwrap();
+            assert_eq!(process.join().unwrap().signal(), Some(libc::SIGKILL));
         });
-        assert_eq!(
-            process.join_timeout(Duration::from_millis(1)).unwrap(),
-            None
-        );
+        finish(child("works again", || *begun.lock().unwrap() += 1));
+        assert_eq!(*begun.lock().unwrap(), 1);
+    }));
+}
+
+/// A death and an end are seen that came when no descriptor was free.
+fn a_pipe_without_descriptors() {
+    finish(child("limited", || {
+        let (ours, theirs) = pipe::<u8, u8>().unwrap();
+        limited(Resource::RLIMIT_NOFILE, descriptor_limit(1), || {
+            kill(child("peer", move || {
+                let _theirs = theirs; // never used, so only its parent can say who has it
+                sleep_for_ever();
+            }));
+        });
+        assert!(matches!(ours.recv(), Err(PipeError::Died { .. })));
+
+        let (ours, theirs) = pipe::<u8, u8>().unwrap();
+        let mut peer = child("peer", move || {
+            let none = descriptor_limit(0);
+            limited(Resource::RLIMIT_NOFILE, none, || drop(theirs));
+            sleep_for_ever();
+        });
+        assert!(matches!(ours.recv(), Err(PipeError::Closed)));
+        peer.kill().unwrap();
     }));
 }
 

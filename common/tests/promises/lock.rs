@@ -1,7 +1,18 @@
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Lock, LockError, Process, SpawnError, Value};
+use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Uid, daemon, fork};
 
 use crate::harness::{child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep};
 
@@ -18,6 +29,12 @@ trials![
     a_thread_that_ends_with_a_guard_forgotten_aborts,
     a_lock_dropped_while_a_thread_holds_it_stays_mapped,
     too_many_locks_are_refused,
+    a_killed_process_writes_no_more_when_its_lock_is_handed_on,
+    an_owner_that_runs_another_program_keeps_the_lock,
+    a_thread_that_is_ending_takes_no_lock,
+    a_fork_by_other_means_takes_no_guard_along,
+    a_fork_by_other_means_shares_what_is_free,
+    a_lock_is_dropped_beside_its_owner_of_another_pid_namespace,
 ];
 
 fn one_process_at_a_time() {
@@ -130,8 +147,10 @@ fn recovering_without_a_death_is_locking() {
 }
 
 fn a_forgotten_guard_does_no_harm() {
-    // In a process of its own: with a guard forgotten, it may not fork any more.
+    // In a process of its own: while a guard is forgotten, it may not fork.
     finish(child("forgetful", || {
+        let kept = Lock::new().unwrap();
+        std::mem::forget(kept.lock().unwrap());
         for _ in 0..100 {
             let (first, second) = (Lock::new().unwrap(), Lock::new().unwrap());
             std::mem::forget(first.lock().unwrap());
@@ -143,8 +162,10 @@ fn a_forgotten_guard_does_no_harm() {
         }
         assert!(matches!(
             Process::spawn("refused", || ()),
-            Err(SpawnError::LocksHeld(100))
+            Err(SpawnError::LocksHeld(1))
         ));
+        drop(kept);
+        finish(child("not refused", || ()));
     }));
 }
 
@@ -193,4 +214,189 @@ fn too_many_locks_are_refused() {
     assert!(matches!(locks[2_000].lock(), Err(LockError::TooMany)));
     guards.pop();
     drop(locks[2_000].lock().unwrap());
+}
+
+/// Its first thread holds the lock, and another is in a system call that fills what it protects,
+/// which ends later than the first thread does.
+fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
+    const SIZE: usize = 64 << 20;
+    let array = Array::new(&vec![0_u8; SIZE]).unwrap();
+    let mut file = File::from(memfd_create("ones", MFdFlags::MFD_CLOEXEC).unwrap());
+    file.write_all(&vec![1; SIZE]).unwrap();
+    for _ in 0..5 {
+        file.rewind().unwrap();
+        let mut writer = child("writer", || {
+            let mut guard = array.recover().unwrap();
+            guard.fill(0);
+            let guard = &mut *guard;
+            thread::scope(|scope| {
+                scope.spawn(|| (&file).read_exact(guard).unwrap());
+                loop {
+                    thread::park();
+                }
+            });
+        });
+        let threads = format!("/proc/{}/task", writer.pid());
+        eventually("the second thread is there", || {
+            fs::read_dir(&threads).is_ok_and(|threads| threads.count() == 2)
+        });
+        writer.kill().unwrap();
+        let seen = loop {
+            match array.recover() {
+                Ok(guard) => break guard.to_vec(),
+                Err(LockError::OwnerRuns { pid }) => assert_eq!(pid, writer.pid()),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        writer.join().unwrap();
+        assert!(
+            *array.lock().unwrap() == seen[..],
+            "written to under a guard"
+        );
+    }
+}
+
+fn an_owner_that_runs_another_program_keeps_the_lock() {
+    let lock = Lock::new().unwrap();
+    let mut owner = child("owner", || -> () {
+        let _guard = lock.lock().unwrap();
+        panic!("{}", Command::new("sleep").arg("1000").exec());
+    });
+    let runs = |taken: Result<_, LockError>| match taken {
+        Err(LockError::OwnerRuns { pid }) => pid == owner.pid(),
+        _ => false,
+    };
+    eventually("the owner has lost the lock", || {
+        runs(lock.lock().map(drop))
+    });
+    assert!(runs(lock.try_lock().map(drop)) && runs(lock.recover().map(drop)));
+    owner.kill().unwrap();
+    owner.join().unwrap();
+    assert!(matches!(lock.lock(), Err(LockError::OwnerDied)));
+    drop(lock.recover().unwrap());
+    drop(lock.lock().unwrap());
+}
+
+/// Runs something when the thread ends, after the locks of the thread are not counted any more.
+struct AtTheEnd(Box<dyn FnOnce()>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        std::mem::replace(&mut self.0, Box::new(|| ()))();
+    }
+}
+
+fn at_the_end_of_a_thread<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    thread_local! {
+        static LAST: OnceCell<AtTheEnd> = const { OnceCell::new() };
+    }
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let work = move || sender.send(work()).unwrap();
+        LAST.with(|last| last.set(AtTheEnd(Box::new(work))).ok().unwrap());
+        // Destructors run in the opposite order of the first uses.
+        drop(Lock::new().unwrap().lock().unwrap());
+        Queue::new().unwrap().put(&1).unwrap();
+    });
+    thread.join().unwrap();
+    receiver.recv().unwrap()
+}
+
+fn a_thread_that_is_ending_takes_no_lock() {
+    let taken = at_the_end_of_a_thread(|| {
+        let lock = Lock::new().unwrap();
+        let taken = matches!(lock.lock(), Err(LockError::ThreadEnds));
+        taken
+    });
+    assert!(taken);
+    // What needs no guard works.
+    let item = at_the_end_of_a_thread(|| {
+        let queue = Queue::new().unwrap();
+        queue.put(&String::from("late")).unwrap();
+        queue.get().unwrap()
+    });
+    assert_eq!(item, "late");
+}
+
+/// `daemon` forks, and ends the parent; the daemon still has the guard that the parent had.
+fn a_fork_by_other_means_takes_no_guard_along() {
+    let array = Array::new(&[0_u32; 4]).unwrap();
+    let (free, written) = (Value::new(7).unwrap(), Queue::<(u32, bool)>::new().unwrap());
+    let mut parent = child("parent", || {
+        let mut guard = array.lock().unwrap();
+        let slice = &mut *guard;
+        daemon(true, true).unwrap();
+        slice[0] = 1;
+        let both = (slice[0], *free.lock().unwrap() == 7);
+        drop(guard);
+        let refused = array.lock();
+        assert!(matches!(
+            refused,
+            Err(LockError::OwnerDied | LockError::OwnerRuns { .. })
+        ));
+        written.put(&both).unwrap();
+    });
+    assert!(parent.join().unwrap().success());
+    assert_eq!(written.get().unwrap(), (1, true));
+    assert!(matches!(array.lock(), Err(LockError::OwnerDied)));
+    assert_eq!(*array.recover().unwrap(), [0; 4]);
+}
+
+fn end_at_once() -> ! {
+    // SAFETY: does not return, and nothing of this process is needed any more.
+    unsafe { libc::_exit(0) }
+}
+
+fn a_fork_by_other_means_shares_what_is_free() {
+    let value = Value::new(1).unwrap();
+    // SAFETY: this is the only thread, and the child only uses what is shared, and ends.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            *value.lock().unwrap() += 1;
+            end_at_once()
+        }
+        ForkResult::Parent { child } => drop(waitpid(child, None).unwrap()),
+    }
+    assert_eq!(*value.lock().unwrap(), 2);
+}
+
+/// Both threads have the number 1, each in its own namespace.
+fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
+    if !Uid::effective().is_root() {
+        return eprintln!("not run, as it takes root: a pid namespace");
+    }
+    let value = Value::new(0).unwrap();
+    let (held, release) = (Queue::<()>::new().unwrap(), Queue::<()>::new().unwrap());
+    let in_a_namespace = |work: &dyn Fn()| {
+        unshare(CloneFlags::CLONE_NEWPID).unwrap();
+        // SAFETY: this is the only thread; the child works and ends.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                assert_eq!(nix::unistd::gettid().as_raw(), 1);
+                work();
+                end_at_once()
+            }
+            ForkResult::Parent { child } => drop(waitpid(child, None).unwrap()),
+        }
+    };
+    let owner = child("owner", || {
+        in_a_namespace(&|| {
+            let _guard = value.lock().unwrap();
+            held.put(&()).unwrap();
+            release.get().unwrap();
+        });
+    });
+    held.get().unwrap();
+    finish(child("dropper", || {
+        in_a_namespace(&|| {
+            // SAFETY: a copy, which this process has for itself.
+            drop(unsafe { std::ptr::read(&raw const value) });
+        });
+    }));
+    assert!(
+        matches!(value.try_lock(), Err(LockError::TimedOut)),
+        "another's lock was freed"
+    );
+    release.put(&()).unwrap();
+    finish(owner);
 }

@@ -340,7 +340,12 @@ fn a_server_without_descriptors_refuses_a_client_and_serves_the_others() {
             *seen.lock().unwrap() += 1;
             assert!(leave.get().is_err());
         };
-        let clients: Vec<_> = (0..80).map(|_| child("client", client)).collect();
+        // Each of these has fewer children than descriptors.
+        let group = || {
+            let clients: Vec<_> = (0..20).map(|_| child("client", client)).collect();
+            clients.into_iter().for_each(finish);
+        };
+        let groups = [(); 4].map(|()| child("group", group));
         eventually("all were served or refused", || *seen.lock().unwrap() == 80);
         assert!(
             (1..80).contains(&*refused.lock().unwrap()),
@@ -349,7 +354,7 @@ fn a_server_without_descriptors_refuses_a_client_and_serves_the_others() {
         );
         assert_eq!(value.get().unwrap(), 7, "a client that it has");
         leave.close();
-        clients.into_iter().for_each(finish);
+        groups.into_iter().for_each(finish);
         eventually("the next one is served", || {
             let mut next = child("next", || value.get().map(drop));
             next.join().unwrap().success()

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use common::{PipeError, PutError, Value, pipe};
+use common::{Lock, PipeError, Process, SpawnError, Value, pipe, pipe_with_capacity};
+use nix::unistd::{Uid, chroot};
 
 use crate::harness::{child, eventually, finish, kill, sleep_for_ever, until_asleep, until_gone};
 
@@ -22,6 +23,11 @@ trials![
     a_slow_sender_notices_too,
     an_end_can_be_handed_on_at_once,
     a_peer_lives_that_cannot_be_looked_at,
+    a_peer_lives_whose_entry_in_proc_cannot_be_seen,
+    a_peer_with_any_name_can_send_and_is_noticed,
+    an_end_can_be_handed_on_however_long_its_owner_takes,
+    an_end_that_a_refused_spawn_owned_is_closed,
+    a_pipe_has_the_capacity_that_is_asked_for,
 ];
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -176,7 +182,7 @@ fn poll_tells_an_item_or_the_end() {
 fn too_large_an_item_is_an_error() {
     let (left, right) = pipe::<Vec<u8>, u8>().unwrap();
     let error = left.send(&vec![0; 2 << 20]).unwrap_err();
-    assert!(matches!(error, PipeError::Send(PutError::TooLarge { .. })));
+    assert!(matches!(error, PipeError::TooLarge { .. }));
     left.send(&vec![1]).unwrap();
     assert_eq!(right.recv().unwrap(), [1]);
 }
@@ -231,4 +237,92 @@ fn a_peer_lives_that_cannot_be_looked_at() {
         assert!(matches!(error, PipeError::TimedOut), "{error}");
     }));
     kill(other);
+}
+
+/// Without `/proc`, in a `chroot`, nobody is seen there.
+fn a_peer_lives_whose_entry_in_proc_cannot_be_seen() {
+    if !Uid::effective().is_root() {
+        return eprintln!("not run, as it takes root: a chroot");
+    }
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let looker = child("looker", move || {
+        theirs.send(&1).unwrap();
+        chroot("/sys/kernel").unwrap();
+        let limit = Duration::from_millis(300); // it looks ten times a second
+        assert!(matches!(
+            theirs.recv_timeout(limit),
+            Err(PipeError::TimedOut)
+        ));
+        theirs.send(&2).unwrap();
+        assert!(matches!(theirs.recv(), Err(PipeError::Died { .. })));
+    });
+    let mut speaker = child("speaker", move || -> () {
+        assert_eq!((ours.recv().unwrap(), ours.recv().unwrap()), (1, 2));
+        std::process::abort();
+    });
+    assert!(!speaker.join().unwrap().success());
+    finish(looker);
+}
+
+/// The system cuts a name after 15 bytes, here within a letter.
+fn a_peer_with_any_name_can_send_and_is_noticed() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let other = child("Zähler für Wörter", move || {
+        theirs.send(&1).unwrap();
+        sleep_for_ever();
+    });
+    assert_eq!(ours.recv().unwrap(), 1);
+    kill(other);
+    assert!(matches!(ours.recv(), Err(PipeError::Died { .. })));
+}
+
+/// The process between the two has not handed the end over yet when the grandchild uses it.
+fn an_end_can_be_handed_on_however_long_its_owner_takes() {
+    struct Slow<'a>(u32, &'a Value<u32>);
+    impl Drop for Slow<'_> {
+        fn drop(&mut self) {
+            if self.0 == std::process::id() {
+                eventually("the grandchild has used the end", || {
+                    *self.1.lock().unwrap() == 1
+                });
+            }
+        }
+    }
+    let used = Value::new(0_u32).unwrap();
+    let (left, right) = pipe::<u8, u8>().unwrap();
+    right.send(&0).unwrap(); // this process uses both ends at first
+    assert_eq!(left.recv().unwrap(), 0);
+    let slow = Slow(std::process::id(), &used);
+    let used = &used;
+    let between = child("between", move || {
+        let (_not_here, right) = (slow, right);
+        let slow = Slow(std::process::id(), used);
+        finish(child("grandchild", move || {
+            let (_not_here, right) = (slow, right);
+            right.send(&2).unwrap();
+            *used.lock().unwrap() = 1;
+        }));
+    });
+    assert_eq!(left.recv().unwrap(), 2);
+    finish(between);
+}
+
+fn an_end_that_a_refused_spawn_owned_is_closed() {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let lock = Lock::new().unwrap();
+    let _guard = lock.lock().unwrap();
+    let refused = Process::spawn("refused", move || theirs.send(&1));
+    assert!(matches!(refused, Err(SpawnError::LocksHeld(1))));
+    assert!(matches!(ours.recv(), Err(PipeError::Closed)));
+}
+
+fn a_pipe_has_the_capacity_that_is_asked_for() {
+    let (ours, theirs) = pipe::<u8, Vec<u8>>().unwrap();
+    let error = theirs.send(&vec![0; 16 << 20]).unwrap_err().to_string();
+    assert!(error.contains("pipe_with_capacity"), "{error}");
+    drop((ours, theirs));
+    let (ours, theirs) = pipe_with_capacity::<u8, Vec<u8>>((16 << 20) + 8).unwrap();
+    let sender = child("sender", move || theirs.send(&vec![7; 16 << 20]));
+    assert!(ours.recv().unwrap() == vec![7; 16 << 20]);
+    finish(sender);
 }

@@ -4,15 +4,22 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Lock, LockError, Pool, Process, ProcessError, SpawnError, Value, end_on_broken_pipe};
+use common::{
+    Lock, LockError, Pool, Process, ProcessError, SpawnError, Value, end_on_broken_pipe, pipe,
+};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{SigHandler, Signal, kill as signal_to, signal};
-use nix::unistd::{dup2_stderr, dup2_stdout, getpid, getppid};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, Signal, kill as signal_to, sigaction, signal,
+};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, Uid, dup2_stderr, dup2_stdout, getpid, getppid, setuid};
 
 use crate::harness::{
     child, eventually, finish, kill, output_of, sleep_for_ever, state, until_asleep, until_gone,
@@ -51,6 +58,12 @@ trials![
     an_orphan_from_before_its_first_step_ends,
     an_error_that_panics_is_a_panic,
     a_status_that_somebody_else_took_is_an_error,
+    a_stranger_with_its_pid_is_not_signalled,
+    a_status_is_kept_where_sigchld_is_set_to_lose_it,
+    what_is_dropped_for_a_child_may_itself_spawn,
+    text_of_c_appears_once,
+    a_child_that_has_changed_its_user_can_ask_again_to_end_with_its_parent,
+    a_child_in_another_pid_namespace_says_why_it_cannot_be,
 ];
 
 fn a_child_runs_beside_its_parent() {
@@ -509,4 +522,139 @@ fn a_status_that_somebody_else_took_is_an_error() {
         ));
         assert!(matches!(process.kill(), Err(ProcessError::Ended { .. })));
     }));
+}
+
+/// Other code waits for any child, the number is given to another process, and then the handle is
+/// used: nobody may be signalled.
+fn a_stranger_with_its_pid_is_not_signalled() {
+    const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
+    let mut ours = child("ours", || ());
+    let pid = ours.pid();
+    waitpid(Pid::from_raw(pid.cast_signed()), None).unwrap();
+    let mut stranger = None;
+    for _ in 0..1000 {
+        if fs::write(LAST_PID, (pid - 1).to_string()).is_err() {
+            eprintln!("not run, as it takes root: the choice of the next pid");
+            break;
+        }
+        let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+        if other.id() == pid {
+            stranger = Some(other);
+            break;
+        }
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    assert!(matches!(ours.kill(), Err(ProcessError::StatusLost { .. })));
+    assert!(matches!(ours.join(), Err(ProcessError::StatusLost { .. })));
+    drop(ours);
+    if let Some(mut stranger) = stranger {
+        assert_eq!(stranger.try_wait().unwrap(), None);
+        stranger.kill().unwrap();
+        assert_eq!(stranger.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+}
+
+/// A handler that was set with `SA_NOCLDWAIT`: it stays, and the statuses do, too.
+fn a_status_is_kept_where_sigchld_is_set_to_lose_it() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: i32) {
+        CALLS.fetch_add(1, Relaxed);
+    }
+    finish(child("parent", || {
+        let flags = SaFlags::SA_NOCLDWAIT | SaFlags::SA_RESTART;
+        let action = SigAction::new(SigHandler::Handler(count), flags, SigSet::empty());
+        // SAFETY: the handler only counts.
+        unsafe { sigaction(Signal::SIGCHLD, &action) }.unwrap();
+        let mut process = child("seven", || -> () { std::process::exit(7) });
+        assert_eq!(process.join().unwrap().code(), Some(7));
+        assert!(CALLS.load(Relaxed) > 0);
+        let pool = Pool::new(1, |dies: bool| {
+            if dies {
+                std::process::abort();
+            }
+            anyhow::Ok(1)
+        });
+        let pool = pool.unwrap();
+        assert!(pool.apply(&true).is_err());
+        assert_eq!(pool.apply(&false), Ok(1));
+    }));
+}
+
+/// What a closure owns is dropped in the parent as well: here, something that spawns, and after
+/// it the end of a pipe, which must stay open for the child.
+fn what_is_dropped_for_a_child_may_itself_spawn() {
+    struct Spawns(u32);
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            if self.0 == std::process::id() {
+                let (ours, theirs) = pipe::<u8, u8>().unwrap();
+                let inner = child("inner", move || theirs.send(&1).unwrap());
+                assert_eq!(ours.recv().unwrap(), 1);
+                finish(inner);
+            }
+        }
+    }
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let spawns = Spawns(std::process::id());
+    let owned = (spawns, theirs); // dropped in this order
+    let outer = child("outer", move || {
+        let (_, theirs) = owned;
+        theirs.send(&2).unwrap();
+        assert_eq!(theirs.recv().unwrap(), 3);
+    });
+    ours.send(&3).unwrap();
+    assert_eq!(ours.recv().unwrap(), 2);
+    finish(outer);
+}
+
+fn text_of_c_appears_once() {
+    let print = |text: &std::ffi::CStr| {
+        // SAFETY: a text that ends with a zero, and nothing to format in it.
+        unsafe { libc::printf(c"%s".as_ptr(), text.as_ptr()) };
+    };
+    let (text, _, code) = output_of(|| {
+        print(c"before ");
+        finish(child("inner", || print(c"inner ")));
+        print(c"after");
+    });
+    assert_eq!((&*text, code), ("before inner after", Some(0)));
+}
+
+fn a_child_that_has_changed_its_user_can_ask_again_to_end_with_its_parent() {
+    Process::end_with_parent().unwrap(); // without effect in the first process
+    if !Uid::effective().is_root() {
+        return eprintln!("not run, as it takes root: another user");
+    }
+    let pid = Value::new(0_u32).unwrap();
+    let mut parent = child("parent", || {
+        let _child = child("child", || {
+            setuid(Uid::from_raw(65_534)).unwrap();
+            Process::end_with_parent().unwrap();
+            *pid.lock().unwrap() = std::process::id();
+            sleep_for_ever();
+        });
+        sleep_for_ever();
+    });
+    eventually("the child has asked", || *pid.lock().unwrap() != 0);
+    let pid = *pid.lock().unwrap();
+    parent.kill().unwrap();
+    parent.join().unwrap();
+    until_gone(pid);
+}
+
+fn a_child_in_another_pid_namespace_says_why_it_cannot_be() {
+    if !Uid::effective().is_root() {
+        return eprintln!("not run, as it takes root: a pid namespace");
+    }
+    let (_, text, code) = output_of(|| {
+        unshare(CloneFlags::CLONE_NEWPID).unwrap();
+        let mut inner = child("inner", || ());
+        assert_eq!(inner.join().unwrap().code(), Some(1));
+    });
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("process \"inner\"") && text.contains("pid namespace"),
+        "{text}"
+    );
 }

@@ -1,4 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use common::{GetError, Process, PutError, Queue, Value};
@@ -27,6 +30,7 @@ trials![
     who_waits_for_an_item_is_woken,
     who_waits_for_room_is_woken,
     who_waits_is_woken_by_close,
+    a_ring_that_was_written_over_is_an_error_and_no_crash,
 ];
 
 fn every_item_arrives_once_and_in_its_producers_order() {
@@ -355,4 +359,48 @@ fn who_waits_is_woken_by_close() {
         getters.into_iter().for_each(finish);
         start
     });
+}
+
+/// Some process has written where it should not: whoever reads must not follow that anywhere.
+fn a_ring_that_was_written_over_is_an_error_and_no_crash() {
+    let mapped = || -> BTreeSet<(u64, u64)> {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let shared = maps.lines().filter(|line| line.contains("rw-s"));
+        let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let range = |line: &str| {
+            let (start, rest) = line.split_once('-')?;
+            Some((hex(start), hex(rest.split_once(' ')?.0)))
+        };
+        shared.filter_map(range).collect()
+    };
+    let mut draw = 1_u64;
+    for round in 0..400_u64 {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // The positions of both ends and the records; the mutexes are left alone.
+        let place = 256 + (draw >> 33) % 400 / 4 * 4;
+        let value = [u32::MAX, 1 << 31, 3, 5_000, (draw >> 20) as u32][(round % 5) as usize];
+        let mut attempt = child("attempt", || {
+            let before = mapped();
+            let queue = Queue::<Vec<u8>>::with_capacity(5_000).unwrap();
+            queue.put(&vec![1; 100]).unwrap();
+            queue.put(&vec![2; 100]).unwrap();
+            let now = mapped();
+            let &(start, _) = now.difference(&before).next().expect("the queue's mapping");
+            let memory = OpenOptions::new()
+                .write(true)
+                .open("/proc/self/mem")
+                .unwrap();
+            memory
+                .write_all_at(&value.to_ne_bytes(), start + place)
+                .unwrap();
+            let _ = (queue.try_get(), queue.len(), queue.is_empty());
+            let _ = (
+                queue.try_put(&vec![3; 100]),
+                queue.try_get(),
+                queue.try_get(),
+            );
+        });
+        let status = attempt.join().unwrap();
+        assert_eq!(status.signal(), None, "round {round}");
+    }
 }

@@ -1,0 +1,222 @@
+//! A mutex that knows which process holds it: what it protects is that process's alone.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::num::NonZeroUsize;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+
+use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap};
+
+use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::guards;
+use crate::identity::Identity;
+use crate::mutex::{MutexError, RawMutex};
+use crate::words::complain;
+
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// This thread holds the lock already. Waiting for itself, it would wait for ever.
+    #[error("this thread holds the lock already: drop its guard before taking it again")]
+    AlreadyHeld,
+    /// Another process held the lock for the whole time allowed.
+    #[error("another process holds the lock")]
+    TimedOut,
+    /// A process ended while it held the lock, and nobody has called `recover` since.
+    #[error(
+        "a process died while it held the lock: check what the lock protects, then call recover()"
+    )]
+    OwnerDied,
+    /// The lock's owner lost it without releasing it, and its process still runs: its other threads
+    /// have not ended yet, or it runs another program (exec). What the lock protects may still be
+    /// written to.
+    #[error(
+        "process {pid} still runs and has lost the lock without releasing it: wait for its end, \
+         then call recover()"
+    )]
+    OwnerRuns {
+        /// Its pid.
+        pid: u32,
+    },
+    /// This thread is ending: what a destructor of a thread-local variable locks cannot be counted.
+    #[error("this thread is ending: take no lock in a destructor of a thread-local variable")]
+    ThreadEnds,
+    /// This thread holds 2000 locks; were it to die, the kernel would forget those beyond 2048.
+    #[error("this thread holds too many locks: drop some guards first")]
+    TooMany,
+    /// The system refused.
+    #[error("the system cannot lock")]
+    System(#[source] io::Error),
+}
+
+impl From<MutexError> for LockError {
+    fn from(error: MutexError) -> Self {
+        match error {
+            MutexError::AlreadyHeld => LockError::AlreadyHeld,
+            MutexError::TimedOut => LockError::TimedOut,
+            MutexError::System(error) => LockError::System(error),
+        }
+    }
+}
+
+/// What to do about an owner that died.
+#[derive(Clone, Copy)]
+pub(crate) enum Death {
+    Reported,
+    Forgiven,
+}
+
+/// At the start of a shared mapping, in front of what it protects.
+pub(crate) struct OwnedMutex {
+    mutex: RawMutex,
+    /// The [`Identity`] of the process that holds it, or that died while it did; else 0.
+    owner: AtomicU64,
+}
+
+impl OwnedMutex {
+    /// # Safety
+    /// `this` is the start of a shared mapping of `bytes` bytes, zeroed, used by nobody yet, and
+    /// stays there until [`retire`](OwnedMutex::retire).
+    pub unsafe fn init(this: NonNull<OwnedMutex>, bytes: usize) -> io::Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { RawMutex::init(NonNull::new_unchecked(&raw mut (*this.as_ptr()).mutex))? };
+        watch_forks();
+        locks().insert(this.addr().into(), bytes);
+        Ok(())
+    }
+
+    /// Waits until the mutex is the caller's.
+    #[inline]
+    pub fn acquire(&self, deadline: Deadline, death: Death) -> Result<(), LockError> {
+        match guards::held() {
+            Some(held) if held < guards::MOST => {}
+            Some(_) => return Err(LockError::TooMany),
+            None => return Err(LockError::ThreadEnds),
+        }
+        self.mutex.acquire(deadline)?;
+        if self.mutex.is_abandoned() {
+            self.inherit(death).inspect_err(|_| self.mutex.release())?;
+        }
+        self.owner.store(Identity::mine().0, Relaxed);
+        guards::count(1);
+        Ok(())
+    }
+
+    /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
+    #[inline]
+    pub fn release(&self) {
+        self.owner.store(0, Relaxed);
+        self.mutex.release();
+        guards::count(-1);
+    }
+
+    /// Whether the mutex, whose owner died, may be this thread's.
+    #[cold]
+    fn inherit(&self, death: Death) -> Result<(), LockError> {
+        let owner = Identity(self.owner.load(Relaxed));
+        // The mutex comes free with the thread that held it. Killed, the others of its process take
+        // a moment to end, as a system call of theirs may still write.
+        let patience = Deadline::after(LONGEST_SLEEP);
+        while owner.0 != 0 && owner.is_alive() {
+            if patience.has_passed() {
+                return Err(LockError::OwnerRuns { pid: owner.pid() });
+            }
+            thread::yield_now();
+        }
+        match death {
+            Death::Reported => return Err(LockError::OwnerDied),
+            Death::Forgiven => self.mutex.forgive(),
+        }
+        Ok(())
+    }
+
+    /// Ends its use by this process; says whether its memory may be unmapped. The C library keeps
+    /// a list of the robust mutexes that a thread holds, so one that is held must stay.
+    pub fn retire(&self) -> bool {
+        match self.mutex.acquire(Deadline::NOW) {
+            Ok(_) => self.mutex.release(),
+            // A guard was forgotten. Not if this thread has none: then the owner is a thread with
+            // the same number in another pid namespace.
+            Err(MutexError::AlreadyHeld) if guards::held() > Some(0) => self.release(),
+            // Held elsewhere, perhaps by another thread of this process.
+            Err(_) => return false,
+        }
+        locks().remove(&ptr::from_ref(self).addr());
+        true
+    }
+}
+
+/// The mutexes that this process has mapped, by their addresses, and the lengths of the mappings.
+static LOCKS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+type Locks = MutexGuard<'static, BTreeMap<usize, usize>>;
+
+fn locks() -> Locks {
+    LOCKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    /// From before a fork until after it.
+    static FORKING: Cell<Option<ManuallyDrop<(Locks, u64)>>> = const { Cell::new(None) };
+}
+
+/// A guard belongs to the process that took it. [`Process::spawn`](crate::Process::spawn) forks
+/// only without one; other code may fork at any moment (`daemon`, a `Command` with `pre_exec`).
+/// What is locked then, by whichever thread, is the child's own copy from there on.
+fn watch_forks() {
+    extern "C" fn before() {
+        if !guards::none_is_held() {
+            FORKING.set(Some(ManuallyDrop::new((locks(), Identity::mine().0))));
+        }
+    }
+    extern "C" fn in_parent() {
+        FORKING.take().map(ManuallyDrop::into_inner);
+    }
+    extern "C" fn in_child() {
+        let Some((locks, parent)) = FORKING.take().map(ManuallyDrop::into_inner) else {
+            return;
+        };
+        for (&start, &bytes) in &*locks {
+            let mutex = ptr::with_exposed_provenance_mut::<OwnedMutex>(start);
+            // SAFETY: mapped, as it is listed.
+            let held = unsafe { (*mutex).owner.load(Relaxed) == parent };
+            // SAFETY: this is the only thread. Whoever has a reference into the mapping finds the
+            // same bytes there, or those that other threads of the parent were just writing.
+            if held && unsafe { make_private(mutex, bytes) }.is_err() {
+                complain("a fork while a lock was held, and no memory for its copy: aborting");
+                std::process::abort();
+            }
+        }
+    }
+    static ONCE: Once = Once::new();
+    // SAFETY: the handlers only use what is theirs at a fork: `before` has locked it.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+    });
+}
+
+/// Puts a copy in the mapping's place, with a mutex that tells of its owner, the parent.
+///
+/// # Safety
+/// The mapping is one of [`LOCKS`], and no other thread uses it.
+unsafe fn make_private(mutex: *mut OwnedMutex, bytes: usize) -> io::Result<()> {
+    let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidInput)?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+    // SAFETY: both mappings are that long; the second takes the first one's place.
+    unsafe {
+        let copy = mmap_anonymous(None, length, protection, MapFlags::MAP_PRIVATE)?;
+        ptr::copy_nonoverlapping(mutex.cast::<u8>(), copy.cast().as_ptr(), bytes);
+        mremap(copy, bytes, bytes, flags, NonNull::new(mutex.cast()))?;
+        (*mutex).mutex = RawMutex::default();
+        RawMutex::init(NonNull::new_unchecked(&raw mut (*mutex).mutex))?;
+        (*mutex).mutex.abandon();
+    }
+    Ok(())
+}
