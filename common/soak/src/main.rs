@@ -1,6 +1,6 @@
 //! A soak: random operations by random processes, with random kills, and exact accounts.
 //!
-//! `cargo run --release -p common --example soak -- --seconds 60`
+//! `cargo run --release -p soak -- --seconds 60`
 //!
 //! It runs in rounds. Each round is a process that makes shared objects of every kind, lets some
 //! processes in random roles use them, kills some of those at random moments, and at the end
@@ -34,13 +34,13 @@ mod role;
 mod round;
 mod system;
 
-use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, value_parser};
 use common::Process;
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
@@ -66,15 +66,28 @@ const SIGNALS: [(Signal, Row); 4] = [
     (Signal::SIGABRT, Row::KillSigabrt),
 ];
 
+/// Random operations by random processes, with random kills, and exact accounts.
+#[derive(Parser)]
+struct Arguments {
+    /// How long to run.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u64).range(1..=1_000_000))]
+    seconds: u64,
+    /// The same seed draws the same random numbers [default: one from the clock].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
 fn main() -> Result<()> {
-    let (length, seed) = arguments(env::args().skip(1))?;
-    println!("soak: --seconds {} --seed {seed}", length.as_secs());
+    let Arguments { seconds, seed } = Arguments::parse();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let seed = seed.unwrap_or(now.as_micros() as u64 % 1_000_000_000);
+    println!("soak: --seconds {seconds} --seed {seed}");
     // A child whose parent was killed becomes a child of this process, not of init.
     set_child_subreaper(true)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
 
     let totals = Ledger::new()?;
-    let outcome = soak(length, seed, &totals);
+    let outcome = soak(Duration::from_secs(seconds), seed, &totals);
     print_table(&totals.close()?);
     outcome
 }
@@ -157,28 +170,6 @@ fn adopt_and_bury() -> Result<()> {
             Err(error) => bail!(error),
         }
     }
-}
-
-/// How long, and the seed.
-fn arguments(mut arguments: impl Iterator<Item = String>) -> Result<(Duration, u64)> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let (mut seconds, mut seed) = (60, now.as_micros() as u64 % 1_000_000_000);
-    while let Some(name) = arguments.next() {
-        let number = match name.as_str() {
-            "--seconds" => &mut seconds,
-            "--seed" => &mut seed,
-            _ => bail!("unknown argument {name:?}: use --seconds N and --seed N"),
-        };
-        let text = arguments.next().unwrap_or_default();
-        *number = text
-            .parse()
-            .with_context(|| format!("{name} wants a whole number, not {text:?}"))?;
-    }
-    ensure!(
-        (1..=1_000_000).contains(&seconds),
-        "--seconds wants a number from 1 to 1000000"
-    );
-    Ok((Duration::from_secs(seconds), seed))
 }
 
 fn print_table(totals: &Book) {
