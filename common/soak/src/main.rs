@@ -93,7 +93,7 @@ fn main() -> Result<()> {
 }
 
 fn soak(length: Duration, seed: u64, totals: &Ledger) -> Result<()> {
-    let (end, mut random) = (Instant::now() + length, Random(seed));
+    let (end, mut random) = (Instant::now() + length, Random::new(seed));
     let (names_before, descriptors_before) = (names()?, descriptors()?);
     for number in 1.. {
         let left = end.saturating_duration_since(Instant::now());

@@ -1,19 +1,24 @@
-//! Random numbers that a seed repeats: splitmix64, which needs no more state than one number.
+//! Random numbers that a seed repeats.
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 #[derive(Clone)]
-pub struct Random(pub u64);
+pub struct Random(Rng);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(Rng::with_seed(seed))
+    }
+
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+        self.0.u64(..)
     }
 
     /// From 0 to `end - 1`.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.0.u64(..end)
     }
 
     /// True once in `times` calls.
@@ -22,7 +27,7 @@ impl Random {
     }
 
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[self.0.usize(..choices.len())]
     }
 
     pub fn micros(&mut self, end: u64) -> Duration {
@@ -31,13 +36,11 @@ impl Random {
 
     /// Another sequence, for another process.
     pub fn fork(&mut self) -> Random {
-        Random(self.next())
+        Random(self.0.fork())
     }
 }
 
 /// Every bit of the result depends on every bit of `x`.
-pub fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
+pub fn mix(x: u64) -> u64 {
+    Rng::with_seed(x).u64(..)
 }
