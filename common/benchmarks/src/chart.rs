@@ -53,7 +53,8 @@ impl Svg {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
              role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" \
-             style=\"display:block;width:100%;max-width:min(100%,500px);height:auto;margin:1em auto\" \
+             style=\"display:block;width:100%;max-width:min(100%,500px);height:auto;\
+             margin:1em auto\" \
              font-size=\"{FONT}\" fill=\"currentColor\">\n"
         );
         // In a file of its own it has to say what a page says otherwise.

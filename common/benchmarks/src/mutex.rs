@@ -33,7 +33,8 @@ impl Counter {
     /// # Errors
     /// The system has no memory for it.
     pub fn new() -> Result<&'static Counter> {
-        // SAFETY: room for a counter, for which zeroes will do until its mutex is initialised below.
+        // SAFETY: room for a counter, for which zeroes will do until its mutex is initialised
+        // below.
         let counter: &Counter = unsafe { &*shared(0)? };
         let mut attributes = MaybeUninit::uninit();
         let at = attributes.as_mut_ptr();

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, value_parser};
 
 use crate::machine::{PYTHON, python};
 
-/// Shown are medians of several rounds.
+/// Measures one operation after the other, and prints the medians of several rounds.
 #[derive(Parser, Debug)]
 pub struct Options {
     /// Show that everything runs, with figures that mean nothing.

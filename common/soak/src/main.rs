@@ -70,7 +70,8 @@ const SIGNALS: [(Signal, Row); 4] = [
 #[derive(Parser)]
 struct Arguments {
     /// How long to run.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(value_parser = value_parser!(u64).range(1..=1_000_000))]
     seconds: u64,
     /// The same seed draws the same random numbers [default: one from the clock].
     #[arg(long, value_name = "N")]

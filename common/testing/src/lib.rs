@@ -1,8 +1,8 @@
 //! Runs the programs of this workspace and says what may be claimed of their output.
 //!
-//! A test runs a program with [`run`] or [`python`], hides in its output what differs from run to run ([`exact`],
-//! [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and compares the
-//! [`Claim`] that is left with a snapshot, by [`assert_output`].
+//! A test runs a program with [`run`] or [`python`], hides in its output what differs from run to
+//! run ([`exact`], [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and
+//! compares the [`Claim`] that is left with a snapshot, by [`assert_output`].
 
 mod class;
 mod program;

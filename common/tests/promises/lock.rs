@@ -1,3 +1,5 @@
+//! A lock: exclusion, timeouts, and what the death of its owner leaves.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 

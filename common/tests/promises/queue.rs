@@ -1,3 +1,5 @@
+//! A queue: order, bounds, timeouts, its end, and items that do not cross.
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

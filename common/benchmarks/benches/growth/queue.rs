@@ -93,7 +93,8 @@ pub fn copy(size: u64) -> Result<Prepared> {
     Ok(Box::new(move |n| {
         let start = Instant::now();
         for place in (0..ring / size).cycle().take(n as usize) {
-            // SAFETY: inside of the ring, and `from` is as long. The barriers keep the copies apart.
+            // SAFETY: inside of the ring, and `from` is as long. The barriers keep the copies
+            // apart.
             unsafe {
                 let to = to.add(place * size);
                 to.copy_from_nonoverlapping(black_box(&from).as_ptr(), size);
