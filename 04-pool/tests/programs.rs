@@ -8,13 +8,23 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use testing::{
     Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
     interrupt_command, into_broken_pipe, into_broken_pipe_command, masked, python, run,
 };
+
+#[expect(
+    dead_code,
+    reason = "for the tests in it: cargo runs none of an example"
+)]
+#[path = "../examples/mandelbrot/load.rs"]
+mod load;
 
 /// The numbers of the lines that start in this way.
 fn values_after(start: &str, output: &str) -> Vec<i64> {
@@ -158,7 +168,7 @@ fn in_the_set(x: usize, y: usize) -> [bool; 4] {
 
 #[test]
 fn mandelbrot_paints_the_set() {
-    let arguments = "--workers 2 --size 64x48 --output mandelbrot.png";
+    let arguments = "--workers=2 --size=64x48 --output=mandelbrot.png";
     let output = Program::start(mandelbrot(arguments)).wait().success();
 
     let pixels = pixels("mandelbrot.png");
@@ -197,11 +207,51 @@ fn without_workers(rows: usize, output: &str) -> String {
     others.concat()
 }
 
+const BUSY: &str = "The machine was busy ";
+
+/// Whether other programs are at work is not for the test to say.
 fn times_masked(output: &str) -> Claim {
+    let lines = output.split_inclusive('\n');
+    let output: String = lines.filter(|line| !line.starts_with(BUSY)).collect();
     let output = masked("processes: ", "[time]", output);
     let output = masked("rayon: ", "[time]", output);
     let output = masked("[time], ", "[ratio]", output);
     masked("process: ", "[time]", output)
+}
+
+/// From now on this thread has one core, and so has what it starts.
+fn keep_to_one_core() {
+    let here = Pid::from_raw(0);
+    let all = sched_getaffinity(here).expect("the cores are known");
+    let core = (0..CpuSet::count()).find(|core| all.is_set(*core) == Ok(true));
+    let mut one = CpuSet::new();
+    one.set(core.expect("there is a core"))
+        .expect("a number below the count");
+    sched_setaffinity(here, &one).expect("it may be kept to");
+}
+
+#[test]
+fn mandelbrot_says_when_the_load_spoils_its_figures() {
+    // In a thread of its own, since other tests may use what cores they like.
+    let output = thread::spawn(|| {
+        keep_to_one_core();
+        let mut endless = Command::new("sh");
+        endless.args(["-c", "while :; do :; done"]);
+        let _busy = Program::start(endless);
+        let arguments = "--size 640x480 --output busy.png";
+        Program::start(mandelbrot(arguments)).wait().success()
+    });
+    let output = output.join().expect("it runs");
+    assert!(
+        output.lines().any(|line| line.starts_with(BUSY)),
+        "{output}"
+    );
+}
+
+#[test]
+fn mandelbrot_helps() {
+    let output = Program::start(mandelbrot("--help")).wait().success();
+    assert_output!(exact(output));
 }
 
 const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not 0");
@@ -274,6 +324,7 @@ fn mandelbrot_says_what_it_cannot_use() {
         "--size 64x48x3",
         "--size 64x8193",
         "--size -64x48",
+        "--size 64x48 --size 64x48",
         "--output",
         "--colours 16",
         "picture.png",
@@ -283,15 +334,15 @@ fn mandelbrot_says_what_it_cannot_use() {
     no_text.arg(OsStr::from_bytes(b"\xff"));
     commands.push(no_text);
 
-    let (mut messages, mut usage) = (String::new(), String::new());
+    let (mut messages, mut help) = (String::new(), String::new());
     for command in commands {
         let message = failure(Program::start(command).wait(), "");
         let (first, rest) = message.split_once('\n').expect("several lines");
         messages = messages + first + "\n";
-        assert!(usage.is_empty() || usage == rest, "not the usage: {rest}");
-        usage = rest.to_owned();
+        assert!(help.is_empty() || help == rest, "not the help: {rest}");
+        help = rest.to_owned();
     }
-    assert_output!(exact(&(messages + &usage)));
+    assert_output!(exact(&(messages + &help)));
 }
 
 #[test]

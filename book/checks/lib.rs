@@ -2,7 +2,6 @@
 
 pub mod commands;
 pub mod include;
-pub mod measured;
 pub mod pages;
 pub mod prose;
 pub mod rules;

@@ -48,7 +48,7 @@ fn programs() -> PathBuf {
     };
     // `cargo test` has built them already, unless it was told to test only this package.
     let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--workspace", "--bins", "--examples", "--offline"])
+        .args(["build", "--bins", "--examples", "--offline"])
         .args(["--quiet", "--profile", profile])
         .current_dir(root())
         .status()

@@ -32,6 +32,15 @@ use crate::owned::Death;
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 ///
+/// An array of numbers is one value, however long:
+///
+/// ```
+/// # use common::Value;
+/// let digits = Value::new([0_u8; 100])?;
+/// digits.lock()?[99] = 1;
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
 /// ```compile_fail
 /// # use common::Value;
 /// Value::new(String::from("owns memory of one process"));

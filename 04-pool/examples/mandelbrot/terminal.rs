@@ -2,52 +2,81 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::{env, thread};
+use std::{env, process, thread};
 
 use anyhow::{Result, bail};
+use bpaf::{Args, ParseFailure, Parser, construct, long};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::picture::Size;
 
-const USAGE: &str = "\
-usage: mandelbrot [--workers N] [--size WIDTHxHEIGHT] [--output FILE.png]
-with N from 1 to 256, WIDTH and HEIGHT from 1 to 8192";
-
-/// Workers, size and output. Read by hand: a crate for that would hardly save a line here.
-pub fn arguments() -> Result<(usize, Size, PathBuf)> {
-    let mut workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let (width, height) = (1600, 1200);
-    let mut size = Size { width, height };
-    // Beside the program, in Cargo's target folder, wherever it is run from.
-    let mut output = env::current_exe()?.with_extension("png");
-
-    let mut words = env::args_os().skip(1);
-    while let Some(option) = words.next() {
-        let value = words.next().unwrap_or_default();
-        let (option, text) = (option.to_string_lossy(), value.to_string_lossy());
-        match (&*option, number(&text, 256), sides(&text)) {
-            ("--workers", Some(number), _) => workers = number,
-            ("--size", _, Some((width, height))) => size = Size { width, height },
-            ("--output", ..) if !value.is_empty() => output = PathBuf::from(value),
-            _ => bail!(
-                "cannot use \"{}\"\n{USAGE}",
-                format!("{option} {text}").trim_end()
-            ),
-        }
-    }
-    Ok((workers, size, output))
+#[derive(Clone)]
+pub struct Arguments {
+    pub workers: usize,
+    pub size: Size,
+    pub output: PathBuf,
 }
 
-fn number(text: &str, most: usize) -> Option<usize> {
-    text.parse()
-        .ok()
-        .filter(|number| (1..=most).contains(number))
+/// What the user types. `--help` ends the program.
+pub fn arguments() -> Result<Arguments> {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = long("workers")
+        .help("Processes, and then threads: from 1 to 256 [default: one a core]")
+        .argument::<String>("N")
+        .parse(|text| number(&text, 256))
+        .fallback(cores);
+    let size = long("size")
+        .help("The picture's sides, from 1 to 8192 each [default: 1600x1200]")
+        .argument::<String>("WIDTHxHEIGHT")
+        .parse(|text| sides(&text))
+        .fallback(Size {
+            width: 1600,
+            height: 1200,
+        });
+    // In Cargo's target folder, wherever it is run from.
+    let beside = env::current_exe()?.with_extension("png");
+    let output = long("output")
+        .help("The picture's file [default: beside the program]")
+        .argument::<PathBuf>("FILE.png")
+        .fallback(beside);
+    let all = construct!(Arguments {
+        workers,
+        size,
+        output
+    });
+    let what = "Paints the Mandelbrot set by processes, then by threads, and times both.";
+    let all = all.to_options().descr(what);
+    let failure = match all.run_inner(Args::current_args()) {
+        Ok(arguments) => return Ok(arguments),
+        Err(failure) => failure,
+    };
+    // Whether somebody asks for it or has typed something else.
+    let help = all.run_inner(Args::from(&["--help"]).set_name("mandelbrot"));
+    let help = help.map_or_else(ParseFailure::unwrap_stdout, |_| String::new());
+    let help = help.trim_end();
+    if matches!(failure, ParseFailure::Stderr(_)) {
+        bail!("{}\n\n{help}", failure.unwrap_stderr().trim_end());
+    }
+    println!("{help}");
+    process::exit(0)
+}
+
+fn number(text: &str, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("it is a whole number from 1 to {most}"))
 }
 
 /// A picture of the longest sides takes 200 MB.
-fn sides(text: &str) -> Option<(usize, usize)> {
-    let (width, height) = text.split_once('x')?;
-    Some((number(width, 8192)?, number(height, 8192)?))
+fn sides(text: &str) -> Result<Size, String> {
+    let sides = text.split_once('x');
+    let size = sides.and_then(|(width, height)| {
+        Some(Size {
+            width: number(width, 8192).ok()?,
+            height: number(height, 8192).ok()?,
+        })
+    });
+    size.ok_or_else(|| "it is WIDTHxHEIGHT, each from 1 to 8192".to_owned())
 }
 
 /// On a terminal a bar for each worker, else a line for each quarter. The crate indicatif starts

@@ -1,3 +1,5 @@
+//! Ctrl-C, at any moment: every process ends, without a word.
+
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;

@@ -1,3 +1,5 @@
+//! Ten thousand uses leave no descriptor, child or name behind.
+
 use std::fs;
 use std::time::Duration;
 

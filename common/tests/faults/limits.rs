@@ -1,3 +1,5 @@
+//! A system that refuses: out of descriptors, processes, memory; a fork beside threads.
+
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
@@ -49,10 +51,10 @@ fn without_processes(refused: impl Fn() + Sync, works: impl Fn() + Sync) {
 fn a_process_without_processes() {
     without_processes(
         || {
-            let error = Process::spawn("refused", || ()).unwrap_err();
-            assert!(
-                matches!(&error, SpawnError::System(error) if error.raw_os_error() == Some(libc::EAGAIN))
-            );
+            let Err(SpawnError::System(error)) = Process::spawn("refused", || ()) else {
+                panic!("no error of the system's")
+            };
+            assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
         },
         || finish(child("works again", || ())),
     );

@@ -1,3 +1,5 @@
+//! Owners and waiters of locks are killed.
+
 use std::time::Duration;
 
 use common::{Array, Lock, LockError, Process, Queue, Value};

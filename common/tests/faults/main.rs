@@ -10,9 +10,9 @@
 //! | idle and busy workers killed from outside | the next task hangs (gh-96062) | each task one outcome, the pool is whole again | `pool::workers_are_killed_from_outside` |
 //! | a result that cannot be encoded, or decoded | encoded: an error; decoded: a hang (gh-79492) | that task's error | `pool::bad_values_amid_others` |
 //! | a callback panics | the thread that handles results dies, and the pool hangs (measured) | the others get their outcomes | `pool::a_callback_panics_amid_others` |
-//! | `terminate` with 10,000 tasks queued | may hang (gh-78178) | ends at once | `promises::pool::terminate_ends_at_once` |
-//! | a pool is dropped without `close` | workers stay until the collector runs | ends at once | `promises::pool::a_dropped_pool_leaves_nothing` |
-//! | the parent has started threads | workers are forked beside them, which may hang (gh-84559) | the supervisor replaces workers | `promises::pool::a_worker_is_replaced_after_the_parent_has_started_threads` |
+//! | `terminate` with 10,000 tasks queued | may hang (gh-78178) | ends at once | `promises::pool::ends::terminate_ends_at_once` |
+//! | a pool is dropped without `close` | workers stay until the collector runs | ends at once | `promises::pool::ends::a_dropped_pool_leaves_nothing` |
+//! | the parent has started threads | workers are forked beside them, which may hang (gh-84559) | the supervisor replaces workers | `promises::pool::workers::a_worker_is_replaced_after_the_parent_has_started_threads` |
 //! | workers cannot be started | tried again for ever (measured) | one clear error | `limits::a_pool_without_processes`, and `common/src/pool/supervisor.rs` |
 //! | one of 4 producers of 1 MiB items is killed | a torn item, and the rest is lost (documented as "likely to become corrupted") | the others' items arrive once and whole | `queue::a_producer_of_large_items_is_killed` |
 //! | producers and consumers of small items are killed | as above, or a hang | at most the item in hand is lost | `queue::producers_and_consumers_are_killed` |

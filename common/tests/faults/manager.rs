@@ -1,3 +1,5 @@
+//! A manager's clients, its server and the owners of its locks are killed.
+
 use common::{Manager, ManagerError, Process, Value};
 use nix::sys::signal::{Signal, kill as signal};
 use nix::unistd::Pid;

@@ -1,3 +1,5 @@
+//! The parent is killed while its children do anything at all: they end with it.
+
 use std::time::{Duration, Instant};
 
 use common::{Array, Lock, Manager, Outcome, Pool, Queue, Value, pipe};

@@ -1,3 +1,5 @@
+//! A pipe's peer is killed.
+
 use std::time::Duration;
 
 use common::{PipeError, pipe};

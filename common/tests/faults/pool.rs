@@ -1,3 +1,5 @@
+//! Workers of a pool die in every way, and bad values and panics come amid good tasks.
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;

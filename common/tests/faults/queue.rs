@@ -1,3 +1,5 @@
+//! Producers and consumers of a queue are killed; a join comes before the queue is drained.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Signals interrupt whatever waits, and nobody notices.
+
 use std::time::{Duration, Instant};
 
 use common::{GetError, Lock, LockError, Manager, Outcome, Pool, PutError, Queue, Value, pipe};

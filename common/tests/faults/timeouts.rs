@@ -1,3 +1,5 @@
+//! A call with a timeout comes back in time, whatever becomes of those it waits for.
+
 use std::time::{Duration, Instant};
 
 use common::{Connection, Lock, Pool, Process, Queue, Value, pipe};

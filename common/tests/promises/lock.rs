@@ -1,3 +1,5 @@
+//! A lock: exclusion, timeouts, and what the death of its owner leaves.
+
 use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};

@@ -1,3 +1,5 @@
+//! A manager: values and locks that a server keeps, and what its death leaves.
+
 use std::cell::RefCell;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! A pipe: messages both ways, and how its ends end.
+
 use std::time::{Duration, Instant};
 
 use common::{Lock, PipeError, Process, SpawnError, Value, pipe, pipe_with_capacity};

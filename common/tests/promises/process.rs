@@ -1,3 +1,5 @@
+//! A process: its start, its end, and what it has from its parent.
+
 use std::error::Error;
 use std::fmt;
 use std::fs::{self, File};

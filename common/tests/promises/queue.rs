@@ -1,3 +1,5 @@
+//! A queue: order, bounds, timeouts, its end, and items that do not cross.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;

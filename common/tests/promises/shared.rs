@@ -1,3 +1,5 @@
+//! Values and arrays in shared memory, each behind its lock.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
