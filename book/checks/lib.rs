@@ -1,4 +1,7 @@
 //! What keeps the book true.
+//!
+//! For the pages, from the bottom up: `targets` and `include`, `pages`, `commands` and `prose`,
+//! `rules`.
 
 pub mod commands;
 pub mod include;
@@ -6,3 +9,4 @@ pub mod measured;
 pub mod pages;
 pub mod prose;
 pub mod rules;
+pub mod targets;

@@ -7,14 +7,11 @@ use std::{fs, io};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::commands::{self, Target};
-use crate::include::{self, Include};
+use crate::include::{self, Files, Include};
+use crate::targets::{self, Target};
 
 /// Where the pages are.
 pub const PAGES: &str = "book/src/";
-
-/// Gives the text of a file (of a folder: nothing), named from the root of the workspace.
-pub type Files = dyn Fn(&str) -> Option<String>;
 
 /// The book, and what of the workspace it speaks of.
 pub struct Book {
@@ -42,7 +39,7 @@ impl Book {
         names.retain(|name| name.ends_with(".md"));
         names.sort_unstable();
         let root = root.to_owned();
-        let targets = commands::targets(&root)?;
+        let targets = targets::targets(&root)?;
         Ok(Book::new(
             &names,
             targets,

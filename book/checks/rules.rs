@@ -361,7 +361,7 @@ fn pictures_have_words(_: &Book, page: &Page) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::Target;
+    use crate::targets::Target;
 
     const PAGE: &str = "# Page\n\n`a/src/main.rs`, run with `cargo run --bin a`:\n\n```rust\n\
         {{#include ../../a/src/main.rs}}\n```\n\nOutput, [any order](order.md#any-order):\n\n\
