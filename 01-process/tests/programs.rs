@@ -1,6 +1,6 @@
 //! What the chapter's programs print.
 
-use testing::{any_order_then, assert_output, exact, example, interrupt, python, run};
+use testing::{any_order_then, assert_output, exact, example, examples, interrupt, python, run};
 
 #[test]
 fn main_program() {
@@ -64,9 +64,5 @@ fn python_fork_with_threads() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_01-process"));
-    interrupt(example("exec"));
-    interrupt(example("zombie"));
-    interrupt(example("orphan"));
-    interrupt(example("buffered_twice"));
-    interrupt(example("fork_with_threads"));
+    examples().into_iter().for_each(interrupt);
 }

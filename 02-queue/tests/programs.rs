@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use testing::{Claim, assert_output, exact, example, interrupt, masked, python, run};
+use testing::{Claim, assert_output, exact, example, examples, interrupt, masked, python, run};
 
 /// Checks all that is said of the items, and claims the end.
 fn producers_and_consumers(output: &str) -> Claim {
@@ -109,8 +109,5 @@ fn python_no_end() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_02-queue"));
-    interrupt(example("pipe"));
-    interrupt(example("ipc_channel"));
-    interrupt(example("join_before_drain"));
-    interrupt(example("no_end"));
+    examples().into_iter().for_each(interrupt);
 }

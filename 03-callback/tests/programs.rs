@@ -1,6 +1,6 @@
 //! What the chapter's programs print.
 
-use testing::{any_order_then, assert_output, exact, example, interrupt, python, run};
+use testing::{any_order_then, assert_output, exact, example, examples, interrupt, python, run};
 
 #[test]
 fn main_program() {
@@ -57,9 +57,5 @@ fn python_killed_owner() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_03-callback"));
-    interrupt(example("in_parent"));
-    interrupt(example("lost_update"));
-    interrupt(example("read_outside_lock"));
-    interrupt(example("lock_order"));
-    interrupt(example("killed_owner"));
+    examples().into_iter().for_each(interrupt);
 }

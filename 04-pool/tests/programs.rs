@@ -12,7 +12,7 @@ use std::process::Command;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use testing::{
-    Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
+    Claim, Output, Program, any_order_then, assert_output, exact, example, examples, interrupt,
     interrupt_command, masked, python, run,
 };
 
@@ -99,9 +99,10 @@ fn python_killed_worker() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_04-pool"));
-    interrupt(example("error_callback"));
-    interrupt(example("threads"));
-    interrupt(example("killed_worker"));
+    let examples = examples().into_iter();
+    // By itself, with arguments, below.
+    let examples = examples.filter(|example| !example.ends_with("mandelbrot"));
+    examples.for_each(interrupt);
 }
 
 /// In Cargo's folder for what tests write.

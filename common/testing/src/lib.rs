@@ -12,6 +12,6 @@ mod snapshot;
 pub use insta;
 
 pub use class::{Claim, any_order, any_order_then, exact, masked, per_process, sample};
-pub use program::{Output, Program, example, interrupt, interrupt_command, python, run};
+pub use program::{Output, Program, example, examples, interrupt, interrupt_command, python, run};
 #[doc(hidden)]
 pub use snapshot::settings;
