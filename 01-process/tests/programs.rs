@@ -1,7 +1,8 @@
 //! What the chapter's programs print.
 
 use testing::{
-    any_order_then, assert_output, exact, example, interrupt, into_broken_pipe, python, run,
+    any_order_then, assert_output, exact, example, examples, interrupt, into_broken_pipe, python,
+    run,
 };
 
 #[test]
@@ -66,19 +67,11 @@ fn python_fork_with_threads() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_01-process"));
-    interrupt(example("exec"));
-    interrupt(example("zombie"));
-    interrupt(example("orphan"));
-    interrupt(example("buffered_twice"));
-    interrupt(example("fork_with_threads"));
+    examples().into_iter().for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_01-process"));
-    into_broken_pipe(example("exec"));
-    into_broken_pipe(example("zombie"));
-    into_broken_pipe(example("orphan"));
-    into_broken_pipe(example("buffered_twice"));
-    into_broken_pipe(example("fork_with_threads"));
+    examples().into_iter().for_each(into_broken_pipe);
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use testing::{
-    Claim, assert_output, exact, example, interrupt, into_broken_pipe, masked, python, run,
+    Claim, assert_output, exact, example, examples, interrupt, into_broken_pipe, masked, python,
+    run,
 };
 
 /// Checks all that is said of the items, and claims the end.
@@ -111,17 +112,11 @@ fn python_no_end() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_02-queue"));
-    interrupt(example("pipe"));
-    interrupt(example("ipc_channel"));
-    interrupt(example("join_before_drain"));
-    interrupt(example("no_end"));
+    examples().into_iter().for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_02-queue"));
-    into_broken_pipe(example("pipe"));
-    into_broken_pipe(example("ipc_channel"));
-    into_broken_pipe(example("join_before_drain"));
-    into_broken_pipe(example("no_end"));
+    examples().into_iter().for_each(into_broken_pipe);
 }

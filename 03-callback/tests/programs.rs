@@ -1,7 +1,8 @@
 //! What the chapter's programs print.
 
 use testing::{
-    any_order_then, assert_output, exact, example, interrupt, into_broken_pipe, python, run,
+    any_order_then, assert_output, exact, example, examples, interrupt, into_broken_pipe, python,
+    run,
 };
 
 #[test]
@@ -59,19 +60,11 @@ fn python_killed_owner() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_03-callback"));
-    interrupt(example("in_parent"));
-    interrupt(example("lost_update"));
-    interrupt(example("read_outside_lock"));
-    interrupt(example("lock_order"));
-    interrupt(example("killed_owner"));
+    examples().into_iter().for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_03-callback"));
-    into_broken_pipe(example("in_parent"));
-    into_broken_pipe(example("lost_update"));
-    into_broken_pipe(example("read_outside_lock"));
-    into_broken_pipe(example("lock_order"));
-    into_broken_pipe(example("killed_owner"));
+    examples().into_iter().for_each(into_broken_pipe);
 }

@@ -15,7 +15,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use testing::{
-    Claim, Output, Program, any_order_then, assert_output, exact, example, interrupt,
+    Claim, Output, Program, any_order_then, assert_output, exact, example, examples, interrupt,
     interrupt_command, into_broken_pipe, into_broken_pipe_command, masked, python, run,
 };
 
@@ -109,17 +109,19 @@ fn python_killed_worker() {
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_04-pool"));
-    interrupt(example("error_callback"));
-    interrupt(example("threads"));
-    interrupt(example("killed_worker"));
+    let examples = examples().into_iter();
+    // By itself, with arguments, below.
+    let examples = examples.filter(|example| !example.ends_with("mandelbrot"));
+    examples.for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_04-pool"));
-    into_broken_pipe(example("error_callback"));
-    into_broken_pipe(example("threads"));
-    into_broken_pipe(example("killed_worker"));
+    let examples = examples().into_iter();
+    // By itself, with arguments, below.
+    let examples = examples.filter(|example| !example.ends_with("mandelbrot"));
+    examples.for_each(into_broken_pipe);
 }
 
 /// In Cargo's folder for what tests write.

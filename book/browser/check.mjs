@@ -62,12 +62,12 @@ async function serve() {
   return { server, root: `http://127.0.0.1:${server.address().port}/` };
 }
 
-/** The pages in the order of the summary, from mdBook's own table of contents. */
+/** The pages in the order of the summary, from mdBook's own table of contents, and the last one. */
 async function pages() {
   const contents = await readFile(join(book, "toc.html"), "utf8");
   const links = [...contents.matchAll(/<a href="([^"#]+\.html)"/g)].map(([, link]) => link);
   if (links.length === 0) throw new Error(`no page is named in ${join(book, "toc.html")}`);
-  return [...new Set(links)];
+  return [...new Set(links), "404.html"];
 }
 
 /** Opens a page for `use`; what the page complains of meanwhile is a fault. */
@@ -118,6 +118,12 @@ function faultsInPage() {
     const drawn = picture.getBoundingClientRect();
     if (drawn.width < 1 || drawn.height < 1) found.push(`nothing to see of ${start(picture)}`);
   }
+  // A picture that an empty line or an unknown tag ends too early leaves its parts behind.
+  for (const element of document.querySelectorAll("main *")) {
+    if (!(element instanceof HTMLUnknownElement)) continue;
+    found.push(`no HTML: ${start(element)}`);
+    break;
+  }
   const width = document.documentElement.clientWidth;
   const scroller = document.scrollingElement;
   scroller.scrollLeft = 1000;
@@ -140,6 +146,35 @@ function faultsInPage() {
     }
   }
   return found;
+}
+
+/** The places of this page that a link can lead to, and where its links lead. Runs in the browser. */
+function placesAndLinks() {
+  const links = [...document.querySelectorAll("main a[href]:not(.header)")].map(({ href }) => href);
+  return {
+    places: [...document.querySelectorAll("[id]")].map(({ id }) => id),
+    links: links.filter((href) => href.startsWith(location.origin)),
+  };
+}
+
+/** Follows each link within the book to its page and to the place in it. */
+async function checkLinks(context, root, names) {
+  const read = new Map();
+  for (const name of names) {
+    await withPage(context, name, async (page) => {
+      await page.goto(root + name);
+      read.set(name, await page.evaluate(placesAndLinks));
+    });
+  }
+  for (const [name, { links }] of read) {
+    for (const link of new Set(links)) {
+      const { pathname, hash } = new URL(link);
+      const to = pathname.slice(1) || "index.html";
+      const place = decodeURIComponent(hash.slice(1));
+      if (!place) continue; // whether the page is there, its source is asked
+      if (!read.get(to)?.places.includes(place)) fault(name, `no #${place} in ${to}`);
+    }
+  }
 }
 
 /** The rules of WCAG that a program can check, contrast among them. */
@@ -238,6 +273,7 @@ try {
       const context = await browser.newContext(settings);
       context.setDefaultTimeout(PATIENCE);
       for (const name of names) await checkPage(context, root, name, view, theme);
+      if (view === VIEWS[0].name && theme === THEMES[0]) await checkLinks(context, root, names);
       await checkSearch(context, root, names[0], view, theme);
       await checkKeyboard(context, root, names, view);
       await context.close();

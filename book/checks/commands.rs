@@ -1,38 +1,7 @@
 //! The commands that the book names, and what they run.
 
-use std::env;
-use std::io;
-use std::path::Path;
-use std::process::Command;
-
-use serde_json::Value;
-
 use crate::pages::{Book, Kind, Page, reason};
-
-/// What cargo builds of a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
-    /// Its package.
-    pub package: String,
-    /// `bin`, `example`, `test`, `bench` or `lib`.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Its first file, from the root of the workspace.
-    pub file: String,
-}
-
-impl Target {
-    /// Whether a file is one of those of this program.
-    pub fn holds(&self, file: &str) -> bool {
-        let folder = self.file.strip_suffix("main.rs");
-        match &*self.kind {
-            "bin" => file == self.file,
-            "example" => file == self.file || folder.is_some_and(|folder| file.starts_with(folder)),
-            _ => false,
-        }
-    }
-}
+use crate::targets::Target;
 
 /// A command in a page.
 #[derive(Debug)]
@@ -56,35 +25,6 @@ pub enum Action {
     Checked,
     /// Does what no test does.
     Unchecked,
-}
-
-/// The packages of the workspace with what is in them.
-pub fn targets(root: &Path) -> io::Result<Vec<Target>> {
-    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
-        .current_dir(root)
-        .output()?;
-    if !output.status.success() {
-        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr)));
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let list = |value: &Value, name| value[name].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let above = format!("{}/", text(&metadata["workspace_root"]));
-    let mut targets = Vec::new();
-    for package in list(&metadata, "packages") {
-        for target in list(&package, "targets") {
-            let file = text(&target["src_path"]);
-            targets.push(Target {
-                package: text(&package["name"]),
-                kind: text(&target["kind"][0]),
-                name: text(&target["name"]),
-                file: file.strip_prefix(&above).unwrap_or(&file).to_owned(),
-            });
-        }
-    }
-    Ok(targets)
 }
 
 /// The commands of a page: the lines of a `sh` listing, and inline code that begins like one.
@@ -329,14 +269,5 @@ mod tests {
             let found = action(&book, command).expect_err(command);
             assert!(found.contains(error), "{command}: {found}");
         }
-    }
-
-    #[test]
-    fn a_program_holds_its_files() {
-        let book = book("");
-        assert!(book.targets[0].holds("01-a/src/main.rs"));
-        assert!(book.targets[1].holds("01-a/examples/big/part.rs"));
-        assert!(!book.targets[1].holds("01-a/examples/small.rs"));
-        assert!(!book.targets[3].holds("b/src/lib.rs"));
     }
 }

@@ -3,7 +3,8 @@
 //! mdBook only logs that a file is missing, and a missing anchor or line gives an empty text
 //! without a word. Here each is an error.
 
-use crate::pages::Files;
+/// Gives the text of a file (of a folder: nothing), named from the root of the workspace.
+pub type Files = dyn Fn(&str) -> Option<String>;
 
 /// An include of a page.
 #[derive(Debug)]

@@ -1,20 +1,16 @@
 //! The pages of the book, cut into the blocks that the rules speak of.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::commands::{self, Target};
-use crate::include::{self, Include};
+use crate::include::{self, Files, Include};
+use crate::targets::{self, Target};
 
 /// Where the pages are.
 pub const PAGES: &str = "book/src/";
-
-/// Gives the text of a file (of a folder: nothing), named from the root of the workspace.
-pub type Files = dyn Fn(&str) -> Option<String>;
 
 /// The book, and what of the workspace it speaks of.
 pub struct Book {
@@ -42,7 +38,7 @@ impl Book {
         names.retain(|name| name.ends_with(".md"));
         names.sort_unstable();
         let root = root.to_owned();
-        let targets = commands::targets(&root)?;
+        let targets = targets::targets(&root)?;
         Ok(Book::new(
             &names,
             targets,
@@ -113,35 +109,13 @@ impl Page {
     pub fn line(&self, place: usize) -> usize {
         1 + self.marked[..place].matches('\n').count()
     }
-
-    /// What a `#` in a link can lead to.
-    pub fn anchors(&self) -> HashSet<String> {
-        let (mut ids, mut given) = (HashSet::new(), HashSet::new());
-        for block in &self.shown {
-            let written = attributes(&block.html, "id");
-            ids.extend(written.into_iter().map(str::to_owned));
-            if let Kind::Heading { id, .. } = &block.kind {
-                ids.insert(id.clone().unwrap_or_else(|| {
-                    let id = unique(slug(&block.text), &given);
-                    given.insert(id.clone());
-                    id
-                }));
-            }
-        }
-        ids
-    }
 }
 
 /// What a block is.
 #[derive(Debug, PartialEq)]
 pub enum Kind {
-    /// A heading (or the term of a definition, which mdBook gives an anchor too).
-    Heading {
-        /// 1 to 6; a term has 7.
-        level: usize,
-        /// An anchor that was written, `{#id}`.
-        id: Option<String>,
-    },
+    /// A heading, or the term of a definition.
+    Heading,
     /// A paragraph, an item of a list, a row of a table.
     Text,
     /// A fenced listing, with its language.
@@ -281,11 +255,7 @@ fn blocks(markdown: &str, lines: &[usize]) -> Vec<Block> {
 
 fn kind(tag: &Tag) -> Option<Kind> {
     Some(match tag {
-        Tag::Heading { level, id, .. } => Kind::Heading {
-            level: *level as usize,
-            id: id.as_ref().map(|id| id.to_string()),
-        },
-        Tag::DefinitionListTitle => Kind::Heading { level: 7, id: None },
+        Tag::Heading { .. } | Tag::DefinitionListTitle => Kind::Heading,
         Tag::CodeBlock(CodeBlockKind::Fenced(language)) => Kind::Fenced(language.to_string()),
         Tag::CodeBlock(CodeBlockKind::Indented) => Kind::Indented,
         Tag::HtmlBlock => Kind::Html,
@@ -313,50 +283,12 @@ fn ends(end: TagEnd) -> bool {
     )
 }
 
-/// The anchor that mdBook gives a heading.
-fn slug(heading: &str) -> String {
-    let heading = heading.trim().to_lowercase();
-    let slug = heading.chars().filter_map(|c| match c {
-        c if c.is_alphanumeric() || "_-".contains(c) => Some(c),
-        c if c.is_whitespace() => Some('-'),
-        _ => None,
-    });
-    slug.collect()
-}
-
-/// The anchor of a heading whose words an earlier one has, too.
-fn unique(slug: String, used: &HashSet<String>) -> String {
-    let numbered = (1..).map(|number| format!("{slug}-{number}"));
-    let mut names = std::iter::once(slug.clone()).chain(numbered);
-    names.find(|name| !used.contains(name)).unwrap_or(slug)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn page(source: &str) -> Page {
         Page::new("book/src/page.md", source, &|_| None)
-    }
-
-    #[test]
-    fn anchors_are_those_of_mdbook() {
-        let page = page(
-            "# Any order\n## `--passes`: add more\n## Any order\n## Ünï, 2\n## x {#own}\n\n\
-             term\n: words\n\n<a id=\"raw\"></a>\n",
-        );
-        let mut anchors: Vec<_> = page.anchors().into_iter().collect();
-        anchors.sort_unstable();
-        let expected = [
-            "--passes-add-more",
-            "any-order",
-            "any-order-1",
-            "own",
-            "raw",
-            "term",
-            "ünï-2",
-        ];
-        assert_eq!(anchors, expected);
     }
 
     #[test]
@@ -367,9 +299,16 @@ mod tests {
         );
         let kinds: Vec<_> = page.typed.iter().map(|block| &block.kind).collect();
         let rust = Kind::Fenced("rust".to_owned());
-        let heading = Kind::Heading { level: 1, id: None };
         let text = Kind::Text;
-        let expected = [&heading, &text, &rust, &Kind::Html, &text, &text, &text];
+        let expected = [
+            &Kind::Heading,
+            &text,
+            &rust,
+            &Kind::Html,
+            &text,
+            &text,
+            &text,
+        ];
         assert_eq!(kinds, expected);
         let paragraph = &page.typed[1];
         assert_eq!(paragraph.text, "See code and this link. ");

@@ -1,4 +1,5 @@
-//! What holds on every page.
+//! What holds on every page, as far as its text shows it; `browser/check.mjs` looks at the built
+//! pages.
 
 use std::collections::HashSet;
 
@@ -15,9 +16,8 @@ type Fault = (usize, String);
 type Rule = fn(&Book, &Page) -> Vec<Fault>;
 
 /// What holds on every page.
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 9] = [
     ("summary", is_in_summary),
-    ("heading", has_one_h1),
     ("include", includes_give_text),
     ("snapshot", snapshots_are_whole),
     ("listing", listings_are_not_typed),
@@ -26,7 +26,6 @@ const RULES: [(&str, Rule); 11] = [
     ("command", commands_run),
     ("figure", figures_are_measured),
     ("link", links_lead_somewhere),
-    ("picture", pictures_have_words),
 ];
 
 /// What holds in the README and in the summary.
@@ -54,17 +53,6 @@ fn is_in_summary(book: &Book, page: &Page) -> Vec<Fault> {
     let expected = usize::from(page.name() != "404.md");
     let fault = format!("SUMMARY.md names this page {times} times in place of {expected}");
     Vec::from_iter((times != expected).then_some((1, fault)))
-}
-
-fn has_one_h1(_: &Book, page: &Page) -> Vec<Fault> {
-    let is_h1 = |block: &&Block| matches!(block.kind, Kind::Heading { level: 1, .. });
-    let typed = page.shown.iter().filter(is_h1).count();
-    let html = page
-        .shown
-        .iter()
-        .map(|block| block.html.matches("<h1").count());
-    let count = typed + html.sum::<usize>();
-    Vec::from_iter((count != 1).then(|| (1, format!("{count} h1 in place of one"))))
 }
 
 fn includes_give_text(_: &Book, page: &Page) -> Vec<Fault> {
@@ -297,71 +285,20 @@ fn follow(book: &Book, page: &Page, to: &str) -> Result<(), String> {
     if page.file.starts_with(PAGES) && !file.starts_with(PAGES) {
         return Err(format!("{to} is outside the book"));
     }
-    let mut pages = book.pages.iter().chain([&book.readme]);
-    match pages.find(|page| page.file == file) {
-        Some(page) if anchor.is_empty() || page.anchors().contains(anchor) => Ok(()),
-        Some(page) => Err(format!("{} has no heading #{anchor}", page.name())),
-        None if (book.files)(&file).is_some() && anchor.is_empty() => Ok(()),
-        None => Err(format!("{to} does not exist")),
+    if (book.files)(&file).is_none() {
+        return Err(format!("{to} does not exist"));
     }
-}
-
-fn pictures_have_words(_: &Book, page: &Page) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for include in page
-        .includes
-        .iter()
-        .filter(|include| include.file.ends_with(".svg"))
-    {
-        let text = include.text.as_deref().unwrap_or_default();
-        if text.lines().any(|line| line.trim().is_empty()) {
-            let fault = format!("{}: an empty line ends HTML in a page", include.file);
-            faults.push((include.line, fault));
-        }
+    let is_page = page.file.starts_with(PAGES) && file.ends_with(".md");
+    if !anchor.is_empty() && !is_page {
+        return Err(format!("no check follows #{anchor} here"));
     }
-    for block in &page.shown {
-        for (words, file) in &block.pictures {
-            if words.trim().is_empty() {
-                faults.push((
-                    block.line,
-                    format!("![words that say what is seen]({file})"),
-                ));
-            }
-        }
-        for picture in block.html.split("<img").skip(1) {
-            let tag = picture.split('>').next().unwrap_or_default();
-            if attributes(tag, "alt")
-                .iter()
-                .all(|words| words.trim().is_empty())
-            {
-                faults.push((block.line, format!("no alt: <img{tag}>")));
-            }
-        }
-        for picture in block.html.split("<svg").skip(1) {
-            let tag = picture.split('>').next().unwrap_or_default();
-            let named = |name| {
-                attributes(tag, name)
-                    .iter()
-                    .any(|words| !words.trim().is_empty())
-            };
-            let has_title = picture.contains("<title");
-            let is_named = named("aria-label") || (named("aria-labelledby") && has_title);
-            let is_picture = attributes(tag, "role") == ["img"] && is_named;
-            if !is_picture && attributes(tag, "aria-hidden") != ["true"] {
-                faults.push((
-                    block.line,
-                    format!("no role=\"img\" with aria-label: <svg{tag}>"),
-                ));
-            }
-        }
-    }
-    faults
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::Target;
+    use crate::targets::Target;
 
     const PAGE: &str = "# Page\n\n`a/src/main.rs`, run with `cargo run --bin a`:\n\n```rust\n\
         {{#include ../../a/src/main.rs}}\n```\n\nOutput, [any order](order.md#any-order):\n\n\
@@ -376,7 +313,6 @@ mod tests {
                 "book/src/page.md" => &page,
                 "book/src/order.md" => "# Order\n## Exact\n## Any order\n",
                 "book/src/f.txt" => "# ANCHOR: lock\n12 ns\n# ANCHOR_END: lock\n",
-                "book/src/bad.svg" => "<svg>\n\n</svg>",
                 "a/src/main.rs" => "fn main() {}\n",
                 "a/src/lib.rs" => "//! A library.\n",
                 "a/a.snap" => "---\nsource: a\ndescription: any order\n---\none\ntwo\n",
@@ -436,14 +372,6 @@ mod tests {
             faults(&book)[1],
             "book/src/SUMMARY.md:2: link: gone.md does not exist"
         );
-    }
-
-    #[test]
-    fn heading() {
-        breaks("# Page", "Page", "heading: 0 h1");
-        adds("# Another", "heading: 2 h1");
-        adds("<h1>Another</h1>", "heading: 2 h1");
-        is_fine("## Section");
     }
 
     #[test]
@@ -574,8 +502,7 @@ mod tests {
     #[test]
     fn link() {
         adds("[a](other.md)", "link: other.md does not exist");
-        adds("[a](order.md#none)", "link: order.md has no heading #none");
-        adds("[a](#none)", "link: page.md has no heading #none");
+        adds("[a](f.txt#b)", "link: no check follows #b here");
         adds(
             "[a](../../a/src/main.rs)",
             "link: ../../a/src/main.rs is outside the book",
@@ -586,33 +513,17 @@ mod tests {
     }
 
     #[test]
-    fn picture() {
-        adds("![](f.txt)", "picture: ![");
-        adds("<img src=\"f.txt\">", "picture: no alt");
-        adds(
-            "<svg role=\"img\" viewBox=\"0 0 1 1\"></svg>",
-            "picture: no role",
-        );
-        adds("<svg aria-label=\"a\"></svg>", "picture: no role");
-        let bad = "<figure>\n{{#include bad.svg}}\n</figure>";
-        let found = faults(&book(&PAGE.replace("A lock", bad)));
-        assert!(
-            found
-                .iter()
-                .any(|fault| fault.contains("picture: book/src/bad.svg: an empty line"))
-        );
-        is_fine("![a lock](f.txt) <svg role=\"img\" aria-label=\"a\"></svg>");
-        is_fine("<svg role=\"img\" aria-labelledby=\"t\"><title id=\"t\">a</title></svg>");
-        is_fine("<svg aria-hidden=\"true\"></svg>");
-    }
-
-    #[test]
     fn readme() {
         let mut book = book(PAGE);
         book.readme.shown[0].links[0].1 = "a/none.rs".to_owned();
         assert_eq!(
             faults(&book),
             ["README.md:1: link: a/none.rs does not exist"]
+        );
+        book.readme.shown[0].links[0].1 = "#part".to_owned();
+        assert_eq!(
+            faults(&book),
+            ["README.md:1: link: no check follows #part here"]
         );
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -157,6 +157,22 @@ pub fn example(name: &str) -> PathBuf {
         example.display()
     );
     example
+}
+
+/// The binaries of all examples of this package.
+///
+/// # Panics
+/// As [`example`] does.
+#[track_caller]
+pub fn examples() -> Vec<PathBuf> {
+    let mut examples = Vec::new();
+    // A package's tests run in its folder.
+    for entry in fs::read_dir("examples").expect("the package has examples") {
+        let path = entry.expect("its folder can be read").path();
+        let name = path.file_stem().and_then(OsStr::to_str);
+        examples.push(example(name.expect("a name is UTF-8")));
+    }
+    examples
 }
 
 /// What a program printed, and how it ended.
