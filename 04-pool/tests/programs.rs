@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -106,22 +106,22 @@ fn python_killed_worker() {
     }
 }
 
+/// Without the one that is run with arguments, below.
+fn plain_examples() -> impl Iterator<Item = PathBuf> {
+    let examples = examples().into_iter();
+    examples.filter(|example| !example.ends_with("mandelbrot"))
+}
+
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_04-pool"));
-    let examples = examples().into_iter();
-    // By itself, with arguments, below.
-    let examples = examples.filter(|example| !example.ends_with("mandelbrot"));
-    examples.for_each(interrupt);
+    plain_examples().for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_04-pool"));
-    let examples = examples().into_iter();
-    // By itself, with arguments, below.
-    let examples = examples.filter(|example| !example.ends_with("mandelbrot"));
-    examples.for_each(into_broken_pipe);
+    plain_examples().for_each(into_broken_pipe);
 }
 
 /// In Cargo's folder for what tests write.

@@ -330,7 +330,10 @@ impl Ring {
         // Only a stray write of some process can have broken these: who reads beyond the ring's
         // end because of it, would make it worse.
         let overwritten = || io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten");
-        if there < HEADER || there > self.memory.len() || from.offset() as usize % ALIGN != 0 {
+        if there < HEADER
+            || there > self.memory.len()
+            || !from.offset().is_multiple_of(ALIGN as u32)
+        {
             return Err(overwritten().into());
         }
         // SAFETY: a header was published here, aligned, and nobody writes to it.

@@ -79,6 +79,7 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let Arguments { seconds, seed } = Arguments::parse();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = seed.unwrap_or(now.as_micros() as u64 % 1_000_000_000);

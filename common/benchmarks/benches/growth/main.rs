@@ -29,6 +29,7 @@ use memory::{EXIT, available};
 use series::{Column, SERIES, Series};
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [first] if first == EXIT => return Ok(()),

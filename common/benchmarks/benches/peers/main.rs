@@ -24,6 +24,7 @@ use rows::ROWS;
 use table::{Measured, heading, legend, line};
 
 fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     // SAFETY: procspawn's tasks are functions of this program, not of a shared library.
     unsafe { procspawn::assert_spawn_is_safe() };
     // In one of procspawn's processes, this does not return.
