@@ -19,7 +19,8 @@
 //!
 //! # What all of it promises
 //!
-//! - **No process outlives its parent**, however the parent ends.
+//! - **No process outlives its parent**, however the parent ends. (A child that changes its user
+//!   has to ask for it again, by [`Process::end_with_parent`].)
 //! - **A process killed at any moment hangs nobody.** Who depends on it gets an error that says
 //!   so, within a second.
 //! - **Nothing stays behind**: no process, no name in the file system.
@@ -33,6 +34,9 @@
 //!
 //! Linux of 64 bit, from 5.4 on (for a pidfd's `waitid`), with glibc, from 2.30 on (for
 //! `pthread_mutex_clocklock`); any distribution since 2020 has both, in a container or WSL 2, too.
+//!
+//! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
+//! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.
 //!
 //! # In a crate of your own
 //!

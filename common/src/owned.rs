@@ -120,6 +120,7 @@ impl OwnedMutex {
     #[cold]
     fn inherit(&self, death: Death) -> Result<(), LockError> {
         let owner = Identity(self.owner.load(Relaxed));
+        // ANCHOR: inherit
         // The mutex comes free with the thread that held it. Killed, the others of its process take
         // a moment to end, as a system call of theirs may still write.
         let patience = Deadline::after(LONGEST_SLEEP);
@@ -129,6 +130,7 @@ impl OwnedMutex {
             }
             thread::yield_now();
         }
+        // ANCHOR_END: inherit
         match death {
             Death::Reported => return Err(LockError::OwnerDied),
             Death::Forgiven => self.mutex.forgive(),
