@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         Ok(_) => bail!("a process with two threads was forked"),
     }
     drop(until_dropped);
-    let _ = thread.join();
+    drop(thread.join());
 
     let queue = Queue::new()?;
     let mut child = Process::spawn("child", || -> Result<()> {

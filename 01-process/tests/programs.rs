@@ -32,6 +32,11 @@ fn buffered_twice() {
 }
 
 #[test]
+fn dropped_twice() {
+    assert_output!(exact(run(example("dropped_twice")).success()));
+}
+
+#[test]
 fn fork_with_threads() {
     assert_output!(exact(run(example("fork_with_threads")).success()));
 }

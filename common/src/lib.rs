@@ -26,6 +26,16 @@
 //! - **Nothing stays behind**: no process, no name in the file system.
 //! - **A user's mistake is an error that says what to do**, and works again once it is mended.
 //!
+//! # Whom it trusts
+//!
+//! This is **isolation of crashes, not of attackers**. All processes of one family trust each
+//! other: a child can write to the memory that it shares (a list of robust locks that it has
+//! written over makes its parent's unlock write anywhere), and where the system allows it, a
+//! process can write to any other of its user (`/proc/PID/mem`). For code that you do not trust,
+//! start a fresh program ([`std::process::Command`]) with a user and limits of its own, and talk to
+//! it over a socket or a pipe. For other users there is nothing to open: nothing here has a name,
+//! neither in the file system nor as an abstract socket.
+//!
 //! # What it asks for
 //!
 //! Everything that processes share is made before the fork, by their common parent, and captured

@@ -43,7 +43,10 @@ pub fn python(name: &str) -> Option<Output> {
     let version = Command::new("python3").arg("--version").output();
     match version {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let _ = writeln!(io::stderr(), "not run, as there is no python3: {name}.py");
+            drop(writeln!(
+                io::stderr(),
+                "not run, as there is no python3: {name}.py"
+            ));
             None
         }
         _ => {
@@ -302,7 +305,7 @@ impl Program {
     fn kill(&mut self) {
         // The number belongs to the group as long as one of its processes was not waited for.
         if !self.gone && killpg(self.group(), Signal::SIGKILL).is_ok() {
-            let _ = self.leader.wait();
+            drop(self.leader.wait());
             self.orphans_end(GRACE);
         }
     }

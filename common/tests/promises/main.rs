@@ -13,6 +13,7 @@ mod pool;
 mod process;
 mod queue;
 mod shared;
+mod trust;
 
 fn main() {
     let modules = [
@@ -23,6 +24,7 @@ fn main() {
         pipe::trials(),
         manager::trials(),
         pool::trials(),
+        trust::trials(),
     ];
     harness::main(modules.into_iter().flatten().collect());
 }
