@@ -144,7 +144,7 @@ where
     pub fn apply_async(&self, argument: &A) -> AsyncResult<'cb, R> {
         let task = Task::new(Rc::clone(&self.callbacks));
         let receiver = Rc::clone(&task);
-        self.submit_one(argument, Box::new(move |_, it| receiver.deliver(it)));
+        self.submit_one(argument, Rc::new(move |_, it| receiver.deliver(it)));
         AsyncResult::new(Rc::clone(&self.parent), task)
     }
 
@@ -167,7 +167,7 @@ where
         let outcomes = Rc::new(RefCell::new(Outcomes::new(items.len())));
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
             let outcomes = Rc::clone(&outcomes);
-            Box::new(move |index, outcome| outcomes.borrow_mut().add(start + index, outcome))
+            Rc::new(move |index, outcome| outcomes.borrow_mut().add(start + index, outcome))
         };
 
         let mut batch = Batch::new();
@@ -180,7 +180,7 @@ where
             }
             if let Err(error) = pushed {
                 self.submit_chunk(&mut batch, index, deliver_from);
-                self.parent.refuse(&mut deliver_from(index), 0..1, &error);
+                self.parent.refuse(&deliver_from(index), 0..1, &error);
             } else if batch.count() == chunk {
                 self.submit_chunk(&mut batch, index + 1, deliver_from);
             }
@@ -212,7 +212,7 @@ where
             {
                 let receiver = Rc::clone(&arrived);
                 let deliver: Deliver<'cb, R> =
-                    Box::new(move |_, outcome| receiver.borrow_mut().push_back(outcome));
+                    Rc::new(move |_, outcome| receiver.borrow_mut().push_back(outcome));
                 self.submit_one(borrow::Borrow::borrow(&item), deliver);
                 under_way += 1;
             }
@@ -244,11 +244,11 @@ where
         batch
     }
 
-    fn submit_one(&self, argument: &A, mut deliver: Deliver<'cb, R>) {
+    fn submit_one(&self, argument: &A, deliver: Deliver<'cb, R>) {
         let mut batch = Batch::new();
         match push(&mut batch, argument) {
             Ok(()) => self.parent.submit(batch, deliver),
-            Err(error) => self.parent.refuse(&mut deliver, 0..1, &error),
+            Err(error) => self.parent.refuse(&deliver, 0..1, &error),
         }
     }
 }

@@ -10,6 +10,7 @@ mod lock;
 mod manager;
 mod pipe;
 mod pool;
+mod pool_outcomes;
 mod process;
 mod queue;
 mod shared;
@@ -23,6 +24,7 @@ fn main() {
         pipe::trials(),
         manager::trials(),
         pool::trials(),
+        pool_outcomes::trials(),
     ];
     harness::main(modules.into_iter().flatten().collect());
 }
