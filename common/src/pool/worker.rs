@@ -49,7 +49,10 @@ where
         outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());
         for argument in arguments {
-            outcomes.push(|message| perform(task, argument, message))?;
+            outcomes.push(|message| {
+                perform(task, argument, message);
+                end_if_a_copy();
+            })?;
         }
         IN_TASK.set(0);
         outcomes.flush()?;
@@ -57,6 +60,15 @@ where
         claim.in_hand[worker].store(IDLE, SeqCst);
     }
     // ANCHOR_END: life
+}
+
+/// A task that forks may return in both processes. The copy is no worker: its outcomes would be
+/// taken for those of other tasks.
+fn end_if_a_copy() {
+    if IN_TASK.get() != own_pid() {
+        // SAFETY: does not return, and nothing of this process is needed any more.
+        unsafe { libc::_exit(0) }
+    }
 }
 
 /// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of

@@ -3,9 +3,13 @@
 use std::cell::RefCell;
 
 use common::Pool;
+use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Deserializer, Serialize};
 
-trials![a_result_whose_decoding_uses_the_pool];
+trials![
+    a_result_whose_decoding_uses_the_pool,
+    a_task_that_forks_and_returns_twice_has_one_outcome,
+];
 
 thread_local! {
     static POOL: RefCell<Option<Pool<'static, u64, Asking>>> = const { RefCell::new(None) };
@@ -35,4 +39,20 @@ fn a_result_whose_decoding_uses_the_pool() {
     let results = POOL.with_borrow(|pool| pool.as_ref().unwrap().map(0..8));
     assert!(results.unwrap().iter().map(|result| result.0).eq(0..8));
     POOL.take().unwrap().join().unwrap();
+}
+
+fn a_task_that_forks_and_returns_twice_has_one_outcome() {
+    let pool = Pool::new(2, |number: u64| {
+        // SAFETY: a worker has one thread, so the child may run any code.
+        match unsafe { fork() }? {
+            ForkResult::Parent { .. } => anyhow::Ok(number),
+            ForkResult::Child => Ok(number + 1_000),
+        }
+    });
+    let pool = pool.unwrap();
+    assert!(pool.map(0..200).unwrap().into_iter().eq(0..200));
+    for number in 0..20 {
+        assert_eq!(pool.apply(&number), Ok(number));
+    }
+    pool.join().unwrap();
 }
