@@ -55,7 +55,8 @@ impl fmt::Display for TaskData {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task returned an error: its message, with its causes.
+    /// The task returned an error: its message, with its causes. What is too long for the pool's
+    /// capacity is cut, and says how long it was; so is a panic's message.
     #[error("{0}")]
     Failed(String),
     /// The task panicked.
@@ -106,4 +107,25 @@ pub enum TaskError {
     #[error("the pool has failed: {0}")]
     #[serde(skip)]
     PoolFailed(String),
+}
+
+impl TaskError {
+    /// Cuts the end off its text, so that it takes at least `excess` bytes less.
+    pub(super) fn shorten(&mut self, excess: usize) {
+        let (TaskError::Failed(text)
+        | TaskError::Panicked { message: text, .. }
+        | TaskError::Encode(_, text)
+        | TaskError::Decode(_, text)) = self
+        else {
+            return;
+        };
+        let mark = format!("… ({} bytes in all)", text.len());
+        let mut kept = text.len().saturating_sub(excess + mark.len());
+        while !text.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        text.truncate(kept);
+        text.shrink_to_fit();
+        text.push_str(&mark);
+    }
 }

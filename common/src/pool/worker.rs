@@ -49,8 +49,8 @@ where
         outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());
         for argument in arguments {
-            outcomes.push(|message| {
-                perform(task, argument, message);
+            outcomes.push(|message, room| {
+                perform(task, argument, message, room);
                 end_if_a_copy();
             })?;
         }
@@ -72,9 +72,13 @@ fn end_if_a_copy() {
 }
 
 /// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of
-/// the user's, panics.
-fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8], bytes: &mut Vec<u8>)
-where
+/// the user's, panics. An error's text is cut to the room there is.
+fn perform<A, R, E>(
+    task: impl Fn(A) -> Result<R, E>,
+    argument: &[u8],
+    bytes: &mut Vec<u8>,
+    room: usize,
+) where
     A: DeserializeOwned,
     R: Serialize,
     E: Into<Box<dyn Error + Send + Sync>>,
@@ -88,21 +92,32 @@ where
             }
             Err(error) => Err(TaskError::Decode(TaskData::Argument, error)),
         };
-        encode_outcome(&outcome, bytes);
+        let encoded = outcome.and_then(|result| {
+            encode(&Ok::<_, TaskError>(result), bytes)
+                .map_err(|error| TaskError::Encode(TaskData::Result, error.to_string()))
+        });
+        if let Err(error) = encoded {
+            encode_error(error, bytes, room);
+        }
     }));
     if let Err(payload) = done {
         end_if_panicked(&*payload);
         let (message, location) = (panic_message(payload), PANIC_AT.take());
         bytes.truncate(start);
-        encode_outcome::<()>(&Err(TaskError::Panicked { message, location }), bytes);
+        encode_error(TaskError::Panicked { message, location }, bytes, room);
     }
 }
 
-fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<u8>) {
-    if let Err(error) = encode(outcome, bytes) {
-        let error = TaskError::Encode(TaskData::Result, error.to_string());
-        // Strings always can be encoded.
-        let _ = encode(&Err::<(), _>(error), bytes);
+fn encode_error(mut error: TaskError, bytes: &mut Vec<u8>, room: usize) {
+    let start = bytes.len();
+    // Numbers and strings, which always can be encoded.
+    let _ = encode(&Err::<(), _>(&error), bytes);
+    let excess = (bytes.len() - start).saturating_sub(room);
+    if excess > 0 {
+        error.shorten(excess);
+        bytes.truncate(start);
+        bytes.shrink_to(start);
+        let _ = encode(&Err::<(), _>(&error), bytes);
     }
 }
 
@@ -113,11 +128,12 @@ struct Outcomes<'a> {
 }
 
 impl Outcomes<'_> {
-    /// Adds the outcome that `write` appends to the message.
-    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), RingError> {
+    /// Adds the outcome that `write` appends to the message, which has so much room for it.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, usize)) -> Result<(), RingError> {
         let (batch, results) = (&mut self.batch, &self.shared.results);
         let (start, capacity) = (batch.len(), results.capacity());
-        let size = batch.push(write);
+        let room = capacity - Batch::len_with(0);
+        let size = batch.push(|bytes| write(bytes, room));
         if Batch::len_with(size) > capacity {
             batch.undo(start);
             let what = TaskData::Result;
@@ -126,7 +142,7 @@ impl Outcomes<'_> {
                 size,
                 capacity,
             };
-            batch.push(|bytes| encode_outcome::<()>(&Err(error), bytes));
+            batch.push(|bytes| encode_error(error, bytes, room));
         }
         if batch.count() > 1 && batch.len() > FLUSH.min(capacity) {
             // Those before it go first.

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 
-use common::Pool;
+use common::{Pool, TaskError};
 use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Deserializer, Serialize};
 
 trials![
     a_result_whose_decoding_uses_the_pool,
     a_task_that_forks_and_returns_twice_has_one_outcome,
+    an_error_that_is_too_long_keeps_its_beginning,
 ];
 
 thread_local! {
@@ -55,4 +56,27 @@ fn a_task_that_forks_and_returns_twice_has_one_outcome() {
         assert_eq!(pool.apply(&number), Ok(number));
     }
     pool.join().unwrap();
+}
+
+fn an_error_that_is_too_long_keeps_its_beginning() {
+    // Letters of two bytes: a cut between any two bytes would be within one of them.
+    let pool = Pool::with_capacity(1, 5_000, |panics: bool| -> anyhow::Result<()> {
+        let text = "the beginning, a".to_owned() + &"ä".repeat(10_000);
+        assert!(!panics, "{text}");
+        anyhow::bail!(text)
+    });
+    let pool = pool.unwrap();
+    for panics in [false, true] {
+        let text = match pool.apply(&panics) {
+            Err(TaskError::Failed(text)) if !panics => text,
+            Err(TaskError::Panicked { message, location }) if panics => {
+                assert!(location.contains("pool_outcomes.rs"), "{location}");
+                message
+            }
+            outcome => panic!("{outcome:?}"),
+        };
+        assert!(text.starts_with("the beginning, aää"), "{text}");
+        assert!(text.ends_with("ä… (20016 bytes in all)"), "{text}");
+        assert!((8_000..8_192).contains(&text.len()), "{}", text.len());
+    }
 }
