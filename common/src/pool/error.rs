@@ -24,6 +24,19 @@ pub enum PoolError {
     /// The supervisor ended before the tasks did, or could not be waited for.
     #[error("the pool ended early: {0}")]
     Ended(String),
+    /// Tasks failed whose [`AsyncResult`](super::AsyncResult) was dropped without
+    /// [`get`](super::AsyncResult::get) and without an
+    /// [`error_callback`](super::AsyncResult::error_callback).
+    #[error(
+        "nobody has asked for the errors of {count} task(s): call get() or error_callback() on \
+         what apply_async() returns; the first: {first}"
+    )]
+    Unheard {
+        /// How many.
+        count: usize,
+        /// The error of the first of them.
+        first: TaskError,
+    },
     /// The system refused.
     #[error("the system cannot give memory to the pool")]
     System(#[from] io::Error),

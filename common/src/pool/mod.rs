@@ -95,7 +95,7 @@ where
     /// Starts `workers` processes that run `task`.
     ///
     /// # Errors
-    /// [`PoolError`], but not [`PoolError::Ended`].
+    /// [`PoolError`], but not those of [`join`](Pool::join).
     pub fn new<F, E>(workers: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -108,7 +108,7 @@ where
     /// less some 20 bytes.
     ///
     /// # Errors
-    /// [`PoolError`], but not [`PoolError::Ended`].
+    /// [`PoolError`], but not those of [`join`](Pool::join).
     pub fn with_capacity<F, E>(workers: usize, capacity: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -140,7 +140,8 @@ where
     /// Submits one task and returns at once. Python: `apply_async`.
     ///
     /// Tasks are started in the order of submission. Whatever is wrong, also with the argument,
-    /// is the task's outcome.
+    /// is the task's outcome. An error that nobody asks for is one of [`join`](Pool::join)'s.
+    #[must_use = "an error of the task is not seen: get() it, or add an error_callback()"]
     pub fn apply_async(&self, argument: &A) -> AsyncResult<'cb, R> {
         let task = Task::new(Rc::clone(&self.callbacks));
         let receiver = Rc::clone(&task);
@@ -309,6 +310,7 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     ///
     /// # Errors
     /// [`PoolError::Ended`] when the pool ended before the tasks; each of them has an error then.
+    /// [`PoolError::Unheard`] when tasks failed and nobody has asked for their errors.
     ///
     /// # Panics
     /// With the first panic of a callback, after all this is done.
@@ -317,7 +319,11 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
         if let Some(panic) = self.callbacks.take_panic() {
             resume_unwind(panic);
         }
-        ended
+        ended?;
+        match self.callbacks.take_unheard() {
+            Some((count, first)) => Err(PoolError::Unheard { count, first }),
+            None => Ok(()),
+        }
     }
 
     /// Ends the workers at once. What they had not finished gets [`TaskError::Terminated`],

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use common::{Pool, TaskError};
+use common::{Pool, PoolError, TaskError};
 use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -10,6 +10,8 @@ trials![
     a_result_whose_decoding_uses_the_pool,
     a_task_that_forks_and_returns_twice_has_one_outcome,
     an_error_that_is_too_long_keeps_its_beginning,
+    an_error_that_nobody_asks_for_is_told_by_join,
+    an_error_that_somebody_has_seen_is_not_told_again,
 ];
 
 thread_local! {
@@ -79,4 +81,41 @@ fn an_error_that_is_too_long_keeps_its_beginning() {
         assert!(text.ends_with("ä… (20016 bytes in all)"), "{text}");
         assert!((8_000..8_192).contains(&text.len()), "{}", text.len());
     }
+}
+
+/// A pool whose tasks fail, but that of 0.
+fn failing<'cb>() -> Pool<'cb, u32, u32> {
+    let task = |number: u32| match number {
+        0 => Ok(0),
+        _ => Err(format!("number {number}")),
+    };
+    Pool::new(1, task).unwrap()
+}
+
+fn an_error_that_nobody_asks_for_is_told_by_join() {
+    let pool = failing();
+    let _ = pool.apply_async(&1);
+    let _ = pool.apply_async(&0);
+    let _ = pool.apply_async(&2).callback(|_| ());
+    drop(pool.apply_async(&3));
+    let error = pool.join().unwrap_err();
+    let PoolError::Unheard { count, first } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((*count, first), (3, &TaskError::Failed("number 1".into())));
+    assert!(error.to_string().contains("error_callback()"), "{error}");
+}
+
+fn an_error_that_somebody_has_seen_is_not_told_again() {
+    let seen = RefCell::new(Vec::new());
+    let pool = failing();
+    pool.apply_async(&1)
+        .error_callback(|error| seen.borrow_mut().push(error.to_string()));
+    pool.apply_async(&2).get().unwrap_err();
+    pool.map([3, 4]).unwrap_err();
+    let kept = pool.apply_async(&5);
+    let _ = pool.apply_async(&0);
+    pool.join().unwrap();
+    assert_eq!(seen.take(), ["number 1"]);
+    kept.get().unwrap_err();
 }
