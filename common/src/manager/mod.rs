@@ -21,6 +21,9 @@ pub use error::ManagerError;
 use server::serve;
 use wire::{Reply, Request, Socket};
 
+/// The largest value, in bytes when encoded.
+const LARGEST: usize = 1 << 30;
+
 /// A server process that owns values and locks.
 ///
 /// Python: `multiprocessing.Manager`. System: a forked process; Unix sockets
@@ -28,7 +31,7 @@ use wire::{Reply, Request, Socket};
 ///
 /// Everybody else holds proxies, and each operation on one is a message to the server and back:
 /// some microseconds, where a [`Value`](crate::Value) takes nanoseconds. In return a value can
-/// be of any serde type and any size, and a proxy can be sent to another process.
+/// be of any serde type and any size up to a gibibyte, and a proxy can be sent to another process.
 ///
 /// The server ends with the process that started it, and when the `Manager` is dropped. Whoever
 /// calls it after that gets [`ManagerError::Gone`] at once. Values and locks live as long as the
@@ -64,7 +67,7 @@ impl Manager {
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
         let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
-        let server = Process::spawn("manager", move || serve(theirs))?;
+        let server = Process::spawn("manager", move || serve(theirs, LARGEST))?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
             ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
         })?;
