@@ -1,5 +1,6 @@
 //! A server process that owns values and locks, for processes that share no memory with it.
 
+mod descriptors;
 mod door;
 mod error;
 mod server;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codec::decode;
 use crate::identity::Identity;
 use crate::process::Process;
+use descriptors::close_all_but;
 use door::Door;
 pub use error::ManagerError;
 use server::serve;
@@ -35,7 +37,7 @@ const LARGEST: usize = 1 << 30;
 ///
 /// The server ends with the process that started it, and when the `Manager` is dropped. Whoever
 /// calls it after that gets [`ManagerError::Gone`] at once. Values and locks live as long as the
-/// server.
+/// server. It has standard input, output and error of the program, and no other file.
 ///
 /// ```
 /// use common::{Manager, Process};
@@ -67,7 +69,11 @@ impl Manager {
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
         let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
-        let server = Process::spawn("manager", move || serve(theirs, LARGEST))?;
+        let server = Process::spawn("manager", move || {
+            // SAFETY: the server uses nothing of what it has inherited, and ends without a drop.
+            unsafe { close_all_but(&theirs) };
+            serve(theirs, LARGEST)
+        })?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
             ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
         })?;

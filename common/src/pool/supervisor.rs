@@ -23,6 +23,9 @@ const RETRY: u8 = 50;
 const FALSE_STARTS: usize = 5;
 
 /// Keeps the workers running until the pool is closed and done, or this process is asked to end.
+///
+/// All descriptors of the program stay open here: workers that are still to come are forked from
+/// this process, and a task may have captured an open file.
 pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync) -> io::Result<()> {
     // Signals become readable, so that one wait is for both: a child's end and the end of all.
     let mut signals = SigSet::empty();

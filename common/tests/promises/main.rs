@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod inherited;
 mod lock;
 mod manager;
 mod pipe;
@@ -25,6 +26,7 @@ fn main() {
         manager::trials(),
         pool::trials(),
         pool_outcomes::trials(),
+        inherited::trials(),
     ];
     harness::main(modules.into_iter().flatten().collect());
 }
