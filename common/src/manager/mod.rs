@@ -11,6 +11,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -37,7 +38,8 @@ const LARGEST: usize = 1 << 30;
 ///
 /// The server ends with the process that started it, and when the `Manager` is dropped. Whoever
 /// calls it after that gets [`ManagerError::Gone`] at once. Values and locks live as long as the
-/// server. It has standard input, output and error of the program, and no other file.
+/// server. It has standard input, output and error of the program, and no other file; and Ctrl-C
+/// does not end it, as the program may go on.
 ///
 /// ```
 /// use common::{Manager, Process};
@@ -69,11 +71,20 @@ impl Manager {
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
         let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
+        // Ctrl-C is the program's: as long as it goes on, its manager does. Blocked from the
+        // server's first moment on.
+        let mut ctrl_c = SigSet::empty();
+        ctrl_c.add(Signal::SIGINT);
+        let mask = ctrl_c
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+            .map_err(|error| ManagerError::System(error.into()))?;
         let server = Process::spawn("manager", move || {
             // SAFETY: the server uses nothing of what it has inherited, and ends without a drop.
             unsafe { close_all_but(&theirs) };
             serve(theirs, LARGEST)
-        })?;
+        });
+        let _ = mask.thread_set_mask();
+        let server = server?;
         let server_id = Identity::of(server.pid()).ok_or_else(|| {
             ManagerError::System(io::Error::other("cannot read /proc/PID/stat of the server"))
         })?;

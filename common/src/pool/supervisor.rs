@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
@@ -31,8 +31,11 @@ pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync)
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
-    let inherited = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
     let arrivals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    // Ctrl-C is the program's: as long as it goes on, its pool does. Blocked and not ignored, or
+    // the programs that a task starts would ignore it.
+    signals.add(Signal::SIGINT);
+    let inherited = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
 
     let mut crew = Crew {
         shared,
