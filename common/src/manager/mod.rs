@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use serde::de::{DeserializeOwned, Error as _};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
 use crate::identity::Identity;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use descriptors::close_all_but;
 use door::Door;
 pub use error::ManagerError;
@@ -26,6 +27,8 @@ use wire::{Reply, Request, Socket};
 
 /// The largest value, in bytes when encoded.
 const LARGEST: usize = 1 << 30;
+/// How long a manager that cannot kill its server waits for its end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server process that owns values and locks.
 ///
@@ -126,6 +129,16 @@ impl Manager {
     /// The server's pid.
     pub fn pid(&self) -> u32 {
         self.server.pid()
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // This process has become another user, who may not signal the server.
+        if let Err(ProcessError::System(_)) = self.server.kill() {
+            self.door.close();
+            let _ = self.server.join_timeout(PATIENCE);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
+use nix::unistd::getpid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -118,8 +119,9 @@ where
             return Err(PoolError::NoWorkers);
         }
         let shared = Shared::new(capacity.max(LEAST_CAPACITY), workers)?;
+        let program = getpid();
         let supervisor = Process::spawn("pool", || {
-            supervisor::run(&shared, |slot| worker::run(&shared, slot, &task))
+            supervisor::run(&shared, program, |slot| worker::run(&shared, slot, &task))
         })?;
         let parent = Parent::new(shared, workers, supervisor)?;
         Ok(Pool {

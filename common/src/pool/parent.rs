@@ -12,11 +12,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::error::{Outcome, PoolError, TaskData, TaskError};
+use super::supervisor::LOOK;
 use super::wire::{self, Batch, Notice, Shared};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::ring::RingError;
 
 /// How long a pool that is dropped waits for its supervisor to end the workers in good order.
@@ -78,9 +79,16 @@ impl<'cb, R> Parent<'cb, R> {
     pub fn end(&self) {
         let mut supervisor = self.supervisor.borrow_mut();
         // Asked to, it ends its workers and reaps them; killed, it would leave that to init.
-        let ended = supervisor
-            .terminate()
-            .and_then(|()| supervisor.join_timeout(PATIENCE));
+        let ended = match supervisor.terminate() {
+            Ok(()) => supervisor.join_timeout(PATIENCE),
+            // This process has become another user, who may not signal it.
+            Err(ProcessError::System(_)) => {
+                self.shared.tasks.close();
+                self.shared.results.close();
+                supervisor.join_timeout(PATIENCE + Duration::from_millis(LOOK.into()))
+            }
+            Err(error) => Err(error),
+        };
         if !matches!(ended, Ok(Some(_))) {
             let _ = supervisor.kill().and_then(|()| supervisor.join());
         }

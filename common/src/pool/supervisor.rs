@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getppid};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
 use crate::deadline::Deadline;
@@ -17,7 +18,9 @@ use crate::process::{Outcome, Process, SpawnError};
 use crate::words::chain;
 
 /// How soon to try again what did not work, in milliseconds.
-const RETRY: u8 = 50;
+const RETRY: u16 = 50;
+/// How often to look for an end that no signal tells of, in milliseconds.
+pub(super) const LOOK: u16 = 1000;
 /// After this many workers in each place that died before they could take a task, one after the
 /// other, the next would too.
 const FALSE_STARTS: usize = 5;
@@ -26,7 +29,11 @@ const FALSE_STARTS: usize = 5;
 ///
 /// All descriptors of the program stay open here: workers that are still to come are forked from
 /// this process, and a task may have captured an open file.
-pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync) -> io::Result<()> {
+pub(super) fn run<R: Outcome>(
+    shared: &Shared,
+    parent: Pid,
+    work: impl Fn(usize) -> R + Sync,
+) -> io::Result<()> {
     // Signals become readable, so that one wait is for both: a child's end and the end of all.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
@@ -59,18 +66,18 @@ pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync)
     crew.notices.push_back(Notice::Started);
 
     loop {
+        // A parent that has become another user can send no signal, not even by its death.
+        if shared.results.is_closed() || getppid() != parent {
+            return Ok(());
+        }
         let settled = crew.look_after()?;
         if crew.workers.is_empty() {
             return Ok(());
         }
-        let limit = if settled {
-            PollTimeout::NONE
-        } else {
-            PollTimeout::from(RETRY)
-        };
+        let limit = if settled { LOOK } else { RETRY };
         match poll(
             &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
-            limit,
+            PollTimeout::from(limit),
         ) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

@@ -20,8 +20,21 @@ use crate::words::{chain, panic_message};
 /// Outcomes of a chunk are sent when they come to this many bytes, not one by one.
 const FLUSH: usize = 16 << 10;
 
-/// Takes tasks and sends outcomes until the pool is closed.
+/// Takes tasks and sends outcomes until the pool is closed, or takes no more outcomes either.
 pub(super) fn run<A, R, E, F>(shared: &Shared, worker: usize, task: &F) -> Result<(), RingError>
+where
+    A: DeserializeOwned,
+    R: Serialize,
+    E: Into<Box<dyn Error + Send + Sync>>,
+    F: Fn(A) -> Result<R, E>,
+{
+    match work(shared, worker, task) {
+        Err(RingError::Closed) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn work<A, R, E, F>(shared: &Shared, worker: usize, task: &F) -> Result<(), RingError>
 where
     A: DeserializeOwned,
     R: Serialize,
@@ -41,10 +54,7 @@ where
     claim.in_hand[worker].store(IDLE, SeqCst);
     // ANCHOR: life
     loop {
-        match shared.tasks.get(&mut tasks, Deadline::NEVER, &claim) {
-            Err(RingError::Closed) => return Ok(()),
-            got => got?,
-        }
+        shared.tasks.get(&mut tasks, Deadline::NEVER, &claim)?;
         let (id, arguments) = parse(&tasks);
         outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());

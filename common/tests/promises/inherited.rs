@@ -1,19 +1,23 @@
-//! What a manager's server and a pool's processes have of the program.
+//! What a manager's server and a pool's processes have of the program, and that they end with it
+//! when it has become another user.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::{Command, Stdio};
 
-use common::{Manager, Pool};
+use common::{Manager, Pool, Process, Value};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, raise};
+use nix::unistd::{Uid, getppid, setuid};
 
-use crate::harness::{child, eventually, finish};
+use crate::harness::{child, eventually, finish, kill, sleep_for_ever, state, until_gone};
 
 trials![
     a_server_keeps_no_file_of_the_program,
     a_server_keeps_no_file_where_the_kernel_has_no_close_range,
     a_worker_that_replaces_another_has_the_files_that_a_task_captured,
+    a_user_without_rights_drops_a_pool_and_a_manager,
+    a_user_without_rights_is_killed,
 ];
 
 /// A program that reads to the end ends when its last writer closes, which is not the server.
@@ -87,4 +91,59 @@ fn a_worker_that_replaces_another_has_the_files_that_a_task_captured() {
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
     assert_eq!(text, "xxx");
+}
+
+/// Runs `end` with a pool and a manager of root's in a process that is root no more, and waits
+/// until all of theirs are gone: the server, the supervisor, a busy worker and an idle one.
+fn without_rights(
+    end: impl Fn(Pool<'_, bool, i32>, Manager) + Sync,
+    see_the_end: impl FnOnce(Process),
+) {
+    if !Uid::effective().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let pids = Value::new([0_i32; 4]).unwrap();
+    let program = child("program", || {
+        let pool = Pool::new(2, |waits: bool| {
+            pids.lock()?[usize::from(waits)] = std::process::id().cast_signed();
+            if waits {
+                sleep_for_ever();
+            }
+            anyhow::Ok(getppid().as_raw())
+        });
+        let (pool, manager) = (pool.unwrap(), Manager::start().unwrap());
+        let running = pool.apply_async(&true);
+        eventually("one works", || pids.lock().unwrap()[1] != 0);
+        let supervisor = pool.apply(&false).unwrap();
+        pids.lock().unwrap()[3] = manager.pid().cast_signed();
+        setuid(Uid::from_raw(65_534)).unwrap();
+        pids.lock().unwrap()[2] = supervisor;
+        end(pool, manager);
+        drop(running);
+    });
+    eventually("all are there", || !pids.lock().unwrap().contains(&0));
+    let all = *pids.lock().unwrap();
+    see_the_end(program);
+    for pid in all {
+        until_gone(pid.cast_unsigned());
+    }
+}
+
+fn a_user_without_rights_drops_a_pool_and_a_manager() {
+    // Both are gone when the drops have returned.
+    without_rights(
+        |pool, manager| {
+            let (supervisor, server) = (pool.apply(&false).unwrap(), manager.pid());
+            drop((pool, manager));
+            for pid in [supervisor.cast_unsigned(), server] {
+                assert_eq!(state(pid), None, "not even a zombie");
+            }
+        },
+        finish,
+    );
+}
+
+fn a_user_without_rights_is_killed() {
+    without_rights(|_pool, _manager| sleep_for_ever(), kill);
 }
