@@ -58,7 +58,8 @@ const ITEMS_AHEAD: usize = 16;
 /// Python: `multiprocessing.Pool`. System: forked processes and two rings in shared memory, as
 /// under [`Queue`](crate::Queue).
 ///
-/// The task function is fixed when the pool is made, and may capture what the workers inherit by
+/// The task function returns a `Result`: one that cannot fail, `anyhow::Ok(value)`. It is fixed
+/// when the pool is made, and may capture what the workers inherit by
 /// the fork: a [`Value`](crate::Value), a [`Lock`](crate::Lock), a proxy of a
 /// [`Manager`](crate::Manager). Its argument `A` and its result `R` are copied between the
 /// processes and can be any serde type.
@@ -72,6 +73,23 @@ const ITEMS_AHEAD: usize = 16;
 /// at once, costs no other task its outcome, and its panic goes on in [`join`](Pool::join).
 ///
 /// Dropping a pool ends its workers at once; [`join`](Pool::join) lets them finish.
+///
+/// **Workers are copies of one process**, and so are those that replace them:
+///
+/// - A random number generator that was used before the pool is made, such as that of
+///   `rand::rng()`, is copied with its state: all workers draw the same numbers, equal keys among
+///   them. Reseed it in the worker (`rand::rng().reseed()`), or make a new one there, from the
+///   system.
+/// - What the program has opened stays open in them, and in the process that forks them, as long
+///   as the pool lives: a task may have captured an open file. Close a pipe's end that others
+///   wait for before the pool is made.
+/// - Ctrl-C ends a worker unless the program had another disposition for `SIGINT` when the pool
+///   was made. If the program goes on, the worker's task has an error that names the signal, and
+///   a new worker takes its place.
+///
+/// **A result is decoded on the parent's stack**, without a limit: one that nests very deep, such
+/// as a list of 200,000 boxes in each other, overflows it, which ends the program. Send such data
+/// flat, as a `Vec`.
 ///
 /// ```
 /// use common::Pool;
@@ -93,7 +111,14 @@ where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'cb,
 {
-    /// Starts `workers` processes that run `task`.
+    /// Starts `workers` processes that run `task`. A task returns a `Result`, so this does not
+    /// compile, and the compiler says to wrap it in `Ok`; `anyhow::Ok` has the error's type, too:
+    ///
+    /// ```compile_fail,E0308
+    /// let pool = common::Pool::new(4, |number: u64| number * number)?;
+    /// # pool.apply(&1)?;
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`PoolError`], but not those of [`join`](Pool::join).
