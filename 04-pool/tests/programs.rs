@@ -83,6 +83,11 @@ fn killed_worker() {
 }
 
 #[test]
+fn equal_random() {
+    assert_output!(exact(run(example("equal_random")).success()));
+}
+
+#[test]
 fn python_main_program() {
     if let Some(output) = python("pool") {
         assert_output!("main_program", four_tasks(&output.success()));
@@ -102,6 +107,7 @@ fn ctrl_c_ends_them() {
     interrupt(example("error_callback"));
     interrupt(example("threads"));
     interrupt(example("killed_worker"));
+    interrupt(example("equal_random"));
 }
 
 #[test]
@@ -110,6 +116,7 @@ fn a_broken_pipe_ends_them() {
     into_broken_pipe(example("error_callback"));
     into_broken_pipe(example("threads"));
     into_broken_pipe(example("killed_worker"));
+    into_broken_pipe(example("equal_random"));
 }
 
 /// In Cargo's folder for what tests write.
