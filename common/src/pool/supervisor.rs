@@ -140,8 +140,8 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
             self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
             match claim.in_hand[index].swap(IDLE, SeqCst) {
                 IDLE => self.false_starts = 0,
-                // Somebody kills them, which says nothing of the next one.
-                STARTING if status.signal() == Some(libc::SIGKILL) => {}
+                // Somebody kills them, or presses Ctrl-C, which says nothing of the next one.
+                STARTING if matches!(status.signal(), Some(libc::SIGKILL | libc::SIGINT)) => {}
                 STARTING => self.false_starts += 1,
                 task => {
                     self.false_starts = 0;
