@@ -93,6 +93,11 @@ fn killed_worker() {
 }
 
 #[test]
+fn equal_random() {
+    assert_output!(exact(run(example("equal_random")).success()));
+}
+
+#[test]
 fn python_main_program() {
     if let Some(output) = python("pool") {
         assert_output!("main_program", four_tasks(&output.success()));

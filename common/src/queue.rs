@@ -45,7 +45,8 @@ pub(crate) const DEFAULT_CAPACITY: usize = (1 << 20) - 4;
 /// An item is encoded with serde at the one end and decoded at the other, so it can be any
 /// [`Serialize`] and [`DeserializeOwned`] type that means the same in every process. A channel
 /// end of ipc-channel's does not: it can only travel over that crate's own channels, and getting
-/// one here is a [`GetError::Decode`].
+/// one here is a [`GetError::Decode`]. Decoding has no limit of depth: an item that nests very
+/// deep, such as a list of 200,000 boxes in each other, overflows the stack of whoever gets it.
 pub struct Queue<T> {
     ring: Ring,
     items: PhantomData<fn(T) -> T>,

@@ -106,6 +106,7 @@ impl Door {
         match self.call(request)? {
             Reply::Done => Ok(()),
             Reply::AlreadyHeld => Err(ManagerError::AlreadyHeld),
+            Reply::TooLarge { size, limit } => Err(ManagerError::TooLarge { size, limit }),
             _ => Err(ManagerError::NoSuchObject),
         }
     }
@@ -114,11 +115,19 @@ impl Door {
     pub fn upload<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, ManagerError> {
         let mut bytes = Vec::new();
         encode(value, &mut bytes).map_err(ManagerError::Encode)?;
+        if bytes.len() > PART {
+            self.command(Request::Announce(bytes.len()))?;
+        }
         let last = bytes.split_off(bytes.len().saturating_sub(1) / PART * PART);
         for part in bytes.chunks(PART) {
             self.command(Request::Part(part.to_vec()))?;
         }
         Ok(last)
+    }
+
+    /// Nobody can come to the server any more, which ends it.
+    pub fn close(&self) {
+        self.entrance.shut_down();
     }
 
     /// Whether the server ends, now that it has closed a connection: it may be about to.

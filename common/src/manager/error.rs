@@ -23,6 +23,14 @@ pub enum ManagerError {
     /// The value is not of the proxy's type.
     #[error("the value cannot be decoded: {0}")]
     Decode(String),
+    /// The value is too large; the manager's copy is unchanged.
+    #[error("a value of {size} bytes is too large for a manager, which takes {limit}")]
+    TooLarge {
+        /// Its size when encoded, in bytes.
+        size: usize,
+        /// The largest size, in bytes.
+        limit: usize,
+    },
     /// There is no such object in the server: the proxy was made for another kind.
     #[error("the manager has no such value or lock: the proxy is for another one")]
     NoSuchObject,

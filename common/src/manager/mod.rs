@@ -1,5 +1,6 @@
 //! A server process that owns values and locks, for processes that share no memory with it.
 
+mod descriptors;
 mod door;
 mod error;
 mod server;
@@ -8,17 +9,25 @@ mod wire;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
 use crate::identity::Identity;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
+use descriptors::close_all_but;
 use door::Door;
 pub use error::ManagerError;
 use server::serve;
 use wire::{Reply, Request, Socket};
+
+/// The largest value, in bytes when encoded.
+const LARGEST: usize = 1 << 30;
+/// How long a manager that cannot kill its server waits for its end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server process that owns values and locks.
 ///
@@ -27,11 +36,12 @@ use wire::{Reply, Request, Socket};
 ///
 /// Everybody else holds proxies, and each operation on one is a message to the server and back:
 /// some microseconds, where a [`Value`](crate::Value) takes nanoseconds. In return a value can
-/// be of any serde type and any size, and a proxy can be sent to another process.
+/// be of any serde type and any size up to a gibibyte, and a proxy can be sent to another process.
 ///
 /// The server ends with the process that started it, and when the `Manager` is dropped. Whoever
 /// calls it after that gets [`ManagerError::Gone`] at once. Values and locks live as long as the
-/// server.
+/// server. It has standard input, output and error of the program, and no other file; and Ctrl-C
+/// does not end it, as the program may go on.
 ///
 /// ```
 /// use common::{Manager, Process};
@@ -63,7 +73,20 @@ impl Manager {
     /// [`ManagerError::Start`], [`ManagerError::System`].
     pub fn start() -> Result<Self, ManagerError> {
         let (entrance, theirs) = Socket::pair().map_err(ManagerError::System)?;
-        let server = Process::spawn("manager", move || serve(theirs))?;
+        // Ctrl-C is the program's: as long as it goes on, its manager does. Blocked from the
+        // server's first moment on.
+        let mut ctrl_c = SigSet::empty();
+        ctrl_c.add(Signal::SIGINT);
+        let mask = ctrl_c
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+            .map_err(|error| ManagerError::System(error.into()))?;
+        let server = Process::spawn("manager", move || {
+            // SAFETY: the server uses nothing of what it has inherited, and ends without a drop.
+            unsafe { close_all_but(&theirs) };
+            serve(theirs, LARGEST)
+        });
+        let _ = mask.thread_set_mask();
+        let server = server?;
         let door = Door::open(Identity::of(server.pid()), entrance);
         Ok(Manager { door, server })
     }
@@ -102,6 +125,16 @@ impl Manager {
     /// The server's pid.
     pub fn pid(&self) -> u32 {
         self.server.pid()
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // This process has become another user, who may not signal the server.
+        if let Err(ProcessError::System(_)) = self.server.kill() {
+            self.door.close();
+            let _ = self.server.join_timeout(PATIENCE);
+        }
     }
 }
 

@@ -12,10 +12,11 @@ use crate::patience::{LOOKS_BY_SYSTEM_CALL, soon};
 /// In place of a client's number: where new ones introduce themselves.
 const ENTRANCE: u64 = 0;
 
-/// The server's whole life: it has no other state than this, and waits for nobody but `epoll`.
-/// Every request gets one reply, and nobody sends a second request before that, so a reply always
-/// finds room, also when its receiver was stopped.
-pub(super) fn serve(entrance: Socket) -> io::Result<()> {
+/// The server's whole life, until nobody can come any more: it has no other state than this, and
+/// waits for nobody but `epoll`. Every request gets one reply, and nobody sends a second request
+/// before that, so a reply always finds room, also when its receiver was stopped. Whoever does not
+/// keep to this loses its own connection. A value may have `limit` bytes.
+pub(super) fn serve(entrance: Socket, limit: usize) -> io::Result<()> {
     // A descriptor for each client; the usual soft limit is 1024.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -23,28 +24,39 @@ pub(super) fn serve(entrance: Socket) -> io::Result<()> {
     let mut server = Server {
         clients: HashMap::new(),
         objects: Vec::new(),
+        limit,
     };
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     let readable = |id| EpollEvent::new(EpollFlags::EPOLLIN, id);
-    epoll.add(&entrance, readable(ENTRANCE))?;
+    let end = EpollFlags::EPOLLHUP | EpollFlags::EPOLLRDHUP;
+    epoll.add(
+        &entrance,
+        EpollEvent::new(EpollFlags::EPOLLIN | end, ENTRANCE),
+    )?;
     let mut last_client = ENTRANCE;
     loop {
         for event in wait(&epoll, &mut [EpollEvent::empty(); 16])? {
             let from = event.data();
             if from == ENTRANCE {
+                // Not to be told from an empty packet by reading.
+                if event.events().intersects(end) {
+                    return Ok(());
+                }
                 last_client += 1;
                 // Whoever it was may be dead already, or there was no descriptor for it.
-                if let Some(socket) = entrance.receive_socket()?
+                if let Ok(Some(socket)) = entrance.receive_socket()
                     && epoll.add(&socket, readable(last_client)).is_ok()
                 {
                     server.clients.insert(last_client, Client::new(socket));
                 }
             } else if let Some(client) = server.clients.get(&from) {
-                match client.socket.receive() {
+                match client.socket.receive_now() {
                     Ok(request) => server.answer(from, request),
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                         server.reply(from, Reply::Misunderstood);
                     }
+                    // Its socket withholds what it has, or is read by somebody else, too.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => server.forget(from),
                 }
             }
@@ -70,12 +82,14 @@ fn wait<'a>(epoll: &Epoll, events: &'a mut [EpollEvent]) -> io::Result<&'a [Epol
 struct Server {
     clients: HashMap<u64, Client>,
     objects: Vec<Owned>,
+    limit: usize,
 }
 
 struct Client {
     socket: Socket,
-    /// The parts so far of a value that is being sent.
+    /// The parts so far of a value that is being sent, and how long it is to be.
     inbox: Vec<u8>,
+    announced: usize,
     /// A value that is being fetched, and how much of it was sent.
     outbox: Vec<u8>,
     sent: usize,
@@ -86,6 +100,7 @@ impl Client {
         Client {
             socket,
             inbox: Vec::new(),
+            announced: 0,
             outbox: Vec::new(),
             sent: 0,
         }
@@ -127,10 +142,19 @@ impl Server {
             | Request::Release(id) => id,
             _ => u32::MAX,
         };
+        let limit = self.limit;
         let next = self.objects.len() as u32;
         let object = self.objects.get_mut(id as usize);
         let reply = match (request, object) {
-            (Request::Part(part), _) => {
+            (Request::Announce(size), _) => {
+                client.inbox = Vec::new();
+                client.announced = if size > limit { 0 } else { size };
+                match size > limit {
+                    true => Reply::TooLarge { size, limit },
+                    false => Reply::Done,
+                }
+            }
+            (Request::Part(part), _) if client.inbox.len() + part.len() <= client.announced => {
                 client.inbox.extend(part);
                 Reply::Done
             }
@@ -172,18 +196,18 @@ impl Server {
                 return;
             }
             _ => {
-                client.inbox.clear();
+                client.inbox = Vec::new();
                 Reply::Misunderstood
             }
         };
         self.reply(from, reply);
     }
 
-    /// A client that is gone is noticed when its socket closes, not here. One that the system has
-    /// no room to reply to would wait for ever, so its socket is closed.
+    /// A client that is gone is noticed when its socket closes, not here. One that there is no room
+    /// to reply to would wait for ever, or does not read: its socket is closed.
     fn reply(&self, to: u64, reply: Reply) {
         if let Some(client) = self.clients.get(&to)
-            && client.socket.send(&reply).is_err()
+            && client.socket.send_now(&reply).is_err()
         {
             client.socket.shut_down();
         }
@@ -208,27 +232,175 @@ impl Server {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::thread;
+    use std::io::ErrorKind::BrokenPipe;
+    use std::io::IoSlice;
+    use std::os::fd::{AsFd, AsRawFd, RawFd};
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
 
-    use nix::sys::socket::{setsockopt, sockopt::SndBuf};
+    use nix::poll::{PollFd, PollFlags, poll};
+    use nix::sys::socket::sockopt::{ReceiveTimeout, SndBuf};
+    use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg, setsockopt};
+    use nix::sys::time::{TimeVal, TimeValLike};
+    use nix::unistd::pipe;
 
+    use super::super::door::Door;
+    use super::super::error::ManagerError;
     use super::*;
+    use crate::deadline::Deadline;
+    use crate::identity::Identity;
+
+    const LIMIT: usize = 3 * PART;
+
+    fn start() -> (Socket, JoinHandle<io::Result<()>>) {
+        let (entrance, theirs) = Socket::pair().unwrap();
+        (entrance, thread::spawn(|| serve(theirs, LIMIT)))
+    }
+
+    /// Whoever has only its own end ends the server with that.
+    fn end((entrance, server): (Socket, JoinHandle<io::Result<()>>)) {
+        drop(entrance);
+        server.join().unwrap().unwrap();
+    }
+
+    /// A client that does not wait for ever.
+    fn introduce(entrance: &Socket) -> Socket {
+        let (client, theirs) = Socket::pair().unwrap();
+        setsockopt(&client, ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
+        entrance.send_socket(theirs).unwrap();
+        client
+    }
+
+    fn ask(client: &Socket, request: Request) -> Reply {
+        client.send(&request).unwrap();
+        client.receive().unwrap()
+    }
+
+    fn is_served(client: &Socket) {
+        assert!(matches!(ask(client, Request::NewLock), Reply::Created(_)));
+    }
 
     #[test]
     fn a_client_that_no_reply_can_be_sent_to_is_told() {
-        let (entrance, theirs) = Socket::pair().unwrap();
-        let server = thread::spawn(|| serve(theirs));
+        let server = start();
         let (client, theirs) = Socket::pair().unwrap();
         setsockopt(&theirs, SndBuf, &1).unwrap(); // the least that the system allows
-        entrance.send_socket(theirs).unwrap();
+        server.0.send_socket(theirs).unwrap();
 
-        client.send(&Request::NewValue(vec![1; PART])).unwrap();
-        assert!(matches!(client.receive().unwrap(), Reply::Created(0)));
+        let new = ask(&client, Request::NewValue(vec![1; PART]));
+        assert!(matches!(new, Reply::Created(0)));
         client.send(&Request::Get(0)).unwrap();
-        let end = client.receive::<Reply>().unwrap_err();
-        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+        let told = client.receive::<Reply>().unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::UnexpectedEof);
+        end(server);
+    }
 
-        drop(entrance);
-        assert!(server.join().unwrap().is_err(), "nobody can come any more");
+    #[test]
+    fn an_empty_packet_is_not_the_end() {
+        let server = start();
+        let client = introduce(&server.0);
+        for to in [&server.0, &introduce(&server.0)] {
+            send(to.as_fd().as_raw_fd(), &[], MsgFlags::empty()).unwrap();
+        }
+        is_served(&client);
+        is_served(&introduce(&server.0));
+        end(server);
+    }
+
+    #[test]
+    fn an_entrance_that_is_shut_down_is_the_end() {
+        let (entrance, server) = start();
+        is_served(&introduce(&entrance));
+        entrance.shut_down();
+        server.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_client_that_never_reads_loses_its_connection() {
+        let server = start();
+        let (client, idle) = (introduce(&server.0), introduce(&server.0));
+        let value = ask(&client, Request::NewValue(vec![1; PART]));
+        assert!(matches!(value, Reply::Created(0)));
+        // Until there is no room for the replies.
+        let patience = Deadline::after(Duration::from_secs(10));
+        while !matches!(idle.send_now(&Request::Get(0)), Err(error) if error.kind() == BrokenPipe) {
+            assert!(!patience.has_passed());
+            thread::yield_now();
+        }
+        is_served(&client);
+        is_served(&introduce(&server.0));
+        end(server);
+    }
+
+    fn send_descriptors(entrance: &Socket, all: &[RawFd]) {
+        let (to, byte) = (entrance.as_fd().as_raw_fd(), [IoSlice::new(&[0])]);
+        let rights = [ControlMessage::ScmRights(all)];
+        sendmsg::<()>(to, &byte, &rights, MsgFlags::empty(), None).unwrap();
+    }
+
+    #[test]
+    fn descriptors_that_nobody_asked_for_are_closed() {
+        let server = start();
+        // Fewer than the server has room for in a message, as many, and more.
+        for extra in 0..4 {
+            let (client, theirs) = Socket::pair().unwrap();
+            setsockopt(&client, ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
+            let (read, write) = pipe().unwrap();
+            let mut all = vec![theirs.as_fd().as_raw_fd()];
+            all.extend(vec![write.as_raw_fd(); extra]);
+            send_descriptors(&server.0, &all);
+            drop((theirs, write));
+            is_served(&client);
+            let mut nobody_writes = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(poll(&mut nobody_writes, 10_000_u16), Ok(1), "{extra} more");
+        }
+        end(server);
+    }
+
+    #[test]
+    fn a_value_has_a_limit() {
+        let (entrance, server) = start();
+        let door = Door::open(Identity::mine(), entrance);
+        let (fits, large) = (vec![0_u8; LIMIT - 3], vec![0_u8; LIMIT - 2]); // with its length
+        let last = door.upload(&fits).unwrap();
+        let Reply::Created(id) = door.call(Request::NewValue(last)).unwrap() else {
+            panic!("not created")
+        };
+        let error = door.upload(&large).unwrap_err();
+        let size = LIMIT + 1;
+        assert!(
+            matches!(error, ManagerError::TooLarge { size: s, limit: LIMIT } if s == size),
+            "{error}"
+        );
+        let last = door.upload(&fits).unwrap();
+        door.command(Request::Set(id, last)).unwrap();
+        door.close();
+        server.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn parts_that_were_not_announced_are_not_kept() {
+        let mut server = Server {
+            clients: HashMap::new(),
+            objects: Vec::new(),
+            limit: LIMIT,
+        };
+        let (client, theirs) = Socket::pair().unwrap();
+        server.clients.insert(1, Client::new(theirs));
+        let mut answer = |request| {
+            server.answer(1, request);
+            let kept = server.clients[&1].inbox.capacity();
+            (client.receive_now().unwrap(), kept)
+        };
+        let part = || Request::Part(vec![0; PART]);
+        assert!(matches!(answer(part()), (Reply::Misunderstood, 0)));
+        assert!(matches!(answer(Request::Announce(LIMIT)), (Reply::Done, 0)));
+        for _ in 0..3 {
+            assert!(matches!(answer(part()), (Reply::Done, PART..)));
+        }
+        assert!(matches!(answer(part()), (Reply::Misunderstood, 0)));
+        let too_large = answer(Request::Announce(LIMIT + 1));
+        assert!(matches!(too_large, (Reply::TooLarge { .. }, 0)));
+        assert!(matches!(answer(part()), (Reply::Misunderstood, 0)));
     }
 }

@@ -1,12 +1,13 @@
 //! What a manager's server and its clients say to each other, and over what.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io::{self, IoSlice};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
-    recvmsg, send, sendmsg, shutdown, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
+    socketpair,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ const PACKET: usize = PART + 64;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
+    /// A value of so many bytes comes in parts.
+    Announce(usize),
     /// A part of the value that the next `NewValue` or `Set` completes.
     Part(Vec<u8>),
     NewValue(Vec<u8>),
@@ -39,6 +42,7 @@ pub(super) enum Reply {
     Created(u32),
     Value { part: Vec<u8>, more: bool },
     AlreadyHeld,
+    TooLarge { size: usize, limit: usize },
     Misunderstood,
 }
 
@@ -63,11 +67,21 @@ impl Socket {
         Ok((Socket(one), Socket(other)))
     }
 
+    /// Waits for room.
     pub fn send(&self, message: &impl Serialize) -> io::Result<()> {
+        self.put(message, MsgFlags::empty())
+    }
+
+    /// Fails if there is no room.
+    pub fn send_now(&self, message: &impl Serialize) -> io::Result<()> {
+        self.put(message, MsgFlags::MSG_DONTWAIT)
+    }
+
+    fn put(&self, message: &impl Serialize, flags: MsgFlags) -> io::Result<()> {
         with_buffer(|bytes| {
             encode(message, bytes).map_err(io::Error::other)?;
-            let sent = retry(|| send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL));
-            Ok(sent.map(drop)?)
+            let flags = flags | MsgFlags::MSG_NOSIGNAL;
+            Ok(retry(|| send(self.0.as_raw_fd(), bytes, flags)).map(drop)?)
         })
     }
 
@@ -82,10 +96,15 @@ impl Socket {
                 }
             });
             arrived.unwrap_or_else(|| self.take(bytes, MsgFlags::empty()))?;
-            if bytes.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            decode(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            understand(bytes)
+        })
+    }
+
+    /// Like [`receive`](Socket::receive), but `WouldBlock` if there is no message.
+    pub fn receive_now<T: DeserializeOwned>(&self) -> io::Result<T> {
+        with_buffer(|bytes| {
+            self.take(bytes, MsgFlags::MSG_DONTWAIT)?;
+            understand(bytes)
         })
     }
 
@@ -117,30 +136,54 @@ impl Socket {
         Ok(sent.map(drop)?)
     }
 
-    /// Waits for what `send_socket` sent; `None` if the system had no descriptor left for it. The
-    /// other side's end is an `UnexpectedEof`.
+    /// What `send_socket` sent, if anything did; `None` if the system had no descriptor left for
+    /// it. Never waits.
     pub fn receive_socket(&self) -> io::Result<Option<Socket>> {
-        let mut byte = [0];
-        let mut space = nix::cmsg_space!([i32; 1]);
-        let (fd, flags) = (self.0.as_raw_fd(), MsgFlags::MSG_CMSG_CLOEXEC);
-        let message = loop {
-            let mut to = [IoSliceMut::new(&mut byte)];
-            match recvmsg::<()>(fd, &mut to, Some(&mut space), flags) {
-                Err(Errno::EINTR) => {}
-                Ok(message) if message.bytes == 0 => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut byte = 0_u8;
+        let mut to = libc::iovec {
+            iov_base: (&raw mut byte).cast(),
+            iov_len: 1,
+        };
+        // For one descriptor: the header and, as it is rounded up, two numbers.
+        let mut space = [0_u64; 3];
+        // SAFETY: all zeroes is a message with nothing in it.
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (&raw mut to, 1);
+        (message.msg_control, message.msg_controllen) =
+            (space.as_mut_ptr().cast(), size_of_val(&space));
+        let (fd, flags) = (
+            self.0.as_raw_fd(),
+            libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
+        );
+        // nix's `recvmsg` loses the descriptors of a message that was cut short.
+        // SAFETY: the message points to places that live until the end of this function.
+        retry(|| Errno::result(unsafe { libc::recvmsg(fd, &raw mut message, flags) }))?;
+        let mut arrived = Vec::new();
+        // SAFETY: the kernel has written whole headers, with as many descriptors behind each as
+        // its length says, made for this process just now; nobody else knows them.
+        unsafe {
+            let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+            while let Some(control) = header.as_ref() {
+                if (control.cmsg_level, control.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+                    let bytes = control.cmsg_len - libc::CMSG_LEN(0) as usize;
+                    let first = libc::CMSG_DATA(header).cast::<RawFd>();
+                    let own = |at| OwnedFd::from_raw_fd(first.add(at).read_unaligned());
+                    arrived.extend((0..bytes / size_of::<RawFd>()).map(own));
                 }
-                // Cut short, it is an error of nix's.
-                message => break message?.cmsgs().ok().and_then(|mut all| all.next()),
+                header = libc::CMSG_NXTHDR(&raw const message, header);
             }
-        };
-        let Some(ControlMessageOwned::ScmRights(descriptors)) = message else {
-            return Ok(None);
-        };
-        // SAFETY: the kernel made it for this process just now, and nobody else knows it.
-        let own = |&fd| Socket(unsafe { OwnedFd::from_raw_fd(fd) });
-        Ok(descriptors.first().map(own))
+        }
+        // A second one is closed.
+        Ok(arrived.into_iter().next().map(Socket))
     }
+}
+
+/// The message in a packet; a packet of nothing is what the other side's end looks like.
+fn understand<T: DeserializeOwned>(packet: &[u8]) -> io::Result<T> {
+    if packet.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    decode(packet).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Again if a signal arrived: nothing was sent or received then.

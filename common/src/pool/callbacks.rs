@@ -20,6 +20,8 @@ pub(super) struct Callbacks<'cb, R> {
     /// Tasks whose outcomes have arrived meanwhile.
     waiting: RefCell<VecDeque<Rc<Task<'cb, R>>>>,
     first_panic: RefCell<Option<Panic>>,
+    /// How many errors nobody has asked for and nobody will, and the first.
+    unheard: RefCell<Option<(usize, TaskError)>>,
 }
 
 impl<R> Callbacks<'_, R> {
@@ -28,11 +30,16 @@ impl<R> Callbacks<'_, R> {
             running: Cell::new(false),
             waiting: RefCell::default(),
             first_panic: RefCell::default(),
+            unheard: RefCell::default(),
         })
     }
 
     pub fn take_panic(&self) -> Option<Panic> {
         self.first_panic.take()
+    }
+
+    pub fn take_unheard(&self) -> Option<(usize, TaskError)> {
+        self.unheard.take()
     }
 
     fn note(&self, called: Result<(), Panic>) {
@@ -61,6 +68,21 @@ struct State<'cb, R> {
     error_callback: Option<Callback<'cb, TaskError>>,
     /// A callback has the outcome at this moment.
     called: bool,
+    /// An error callback has had the outcome.
+    heard: bool,
+}
+
+impl<R> Drop for Task<'_, R> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        match state.outcome.take() {
+            Some(Err(error)) if !state.heard => {
+                let mut unheard = self.callbacks.unheard.borrow_mut();
+                unheard.get_or_insert((0, *error)).0 += 1;
+            }
+            _ => {}
+        }
+    }
 }
 
 impl<'cb, R> Task<'cb, R> {
@@ -70,6 +92,7 @@ impl<'cb, R> Task<'cb, R> {
             callback: None,
             error_callback: None,
             called: false,
+            heard: false,
         });
         Rc::new(Task { state, callbacks })
     }
@@ -143,6 +166,7 @@ impl<'cb, R> Task<'cb, R> {
                 Err(ref error) if **error == TaskError::Terminated => (None, None),
                 Err(_) => (None, state.error_callback.take()),
             };
+            state.heard |= error_callback.is_some();
             (outcome, callback, error_callback)
         };
         // Without a borrow of the state: a callback may do anything.

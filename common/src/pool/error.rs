@@ -24,6 +24,19 @@ pub enum PoolError {
     /// The supervisor ended before the tasks did, or could not be waited for.
     #[error("the pool ended early: {0}")]
     Ended(String),
+    /// Tasks failed whose [`AsyncResult`](super::AsyncResult) was dropped without
+    /// [`get`](super::AsyncResult::get) and without an
+    /// [`error_callback`](super::AsyncResult::error_callback).
+    #[error(
+        "nobody has asked for the errors of {count} task(s): call get() or error_callback() on \
+         what apply_async() returns; the first: {first}"
+    )]
+    Unheard {
+        /// How many.
+        count: usize,
+        /// The error of the first of them.
+        first: TaskError,
+    },
     /// The system refused.
     #[error("the system cannot give memory to the pool")]
     System(#[from] io::Error),
@@ -55,7 +68,8 @@ impl fmt::Display for TaskData {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task returned an error: its message, with its causes.
+    /// The task returned an error: its message, with its causes. What is too long for the pool's
+    /// capacity is cut, and says how long it was; so is a panic's message.
     #[error("{0}")]
     Failed(String),
     /// The task panicked.
@@ -106,4 +120,25 @@ pub enum TaskError {
     #[error("the pool has failed: {0}")]
     #[serde(skip)]
     PoolFailed(String),
+}
+
+impl TaskError {
+    /// Cuts the end off its text, so that it takes at least `excess` bytes less.
+    pub(super) fn shorten(&mut self, excess: usize) {
+        let (TaskError::Failed(text)
+        | TaskError::Panicked { message: text, .. }
+        | TaskError::Encode(_, text)
+        | TaskError::Decode(_, text)) = self
+        else {
+            return;
+        };
+        let mark = format!("… ({} bytes in all)", text.len());
+        let mut kept = text.len().saturating_sub(excess + mark.len());
+        while !text.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        text.truncate(kept);
+        text.shrink_to_fit();
+        text.push_str(&mark);
+    }
 }

@@ -29,6 +29,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
+use nix::unistd::getpid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,7 +58,8 @@ const ITEMS_AHEAD: usize = 16;
 /// Python: `multiprocessing.Pool`. System: forked processes and two rings in shared memory, as
 /// under [`Queue`](crate::Queue).
 ///
-/// The task function is fixed when the pool is made, and may capture what the workers inherit by
+/// The task function returns a `Result`: one that cannot fail, `anyhow::Ok(value)`. It is fixed
+/// when the pool is made, and may capture what the workers inherit by
 /// the fork: a [`Value`](crate::Value), a [`Lock`](crate::Lock), a proxy of a
 /// [`Manager`](crate::Manager). Its argument `A` and its result `R` are copied between the
 /// processes and can be any serde type.
@@ -71,6 +73,23 @@ const ITEMS_AHEAD: usize = 16;
 /// at once, costs no other task its outcome, and its panic goes on in [`join`](Pool::join).
 ///
 /// Dropping a pool ends its workers at once; [`join`](Pool::join) lets them finish.
+///
+/// **Workers are copies of one process**, and so are those that replace them:
+///
+/// - A random number generator that was used before the pool is made, such as that of
+///   `rand::rng()`, is copied with its state: all workers draw the same numbers, equal keys among
+///   them. Reseed it in the worker (`rand::rng().reseed()`), or make a new one there, from the
+///   system.
+/// - What the program has opened stays open in them, and in the process that forks them, as long
+///   as the pool lives: a task may have captured an open file. Close a pipe's end that others
+///   wait for before the pool is made.
+/// - Ctrl-C ends a worker unless the program had another disposition for `SIGINT` when the pool
+///   was made. If the program goes on, the worker's task has an error that names the signal, and
+///   a new worker takes its place.
+///
+/// **A result is decoded on the parent's stack**, without a limit: one that nests very deep, such
+/// as a list of 200,000 boxes in each other, overflows it, which ends the program. Send such data
+/// flat, as a `Vec`.
 ///
 /// ```
 /// use common::Pool;
@@ -92,10 +111,17 @@ where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'cb,
 {
-    /// Starts `workers` processes that run `task`.
+    /// Starts `workers` processes that run `task`. A task returns a `Result`, so this does not
+    /// compile, and the compiler says to wrap it in `Ok`; `anyhow::Ok` has the error's type, too:
+    ///
+    /// ```compile_fail,E0308
+    /// let pool = common::Pool::new(4, |number: u64| number * number)?;
+    /// # pool.apply(&1)?;
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`PoolError`], but not [`PoolError::Ended`].
+    /// [`PoolError`], but not those of [`join`](Pool::join).
     pub fn new<F, E>(workers: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -108,7 +134,7 @@ where
     /// less some 20 bytes.
     ///
     /// # Errors
-    /// [`PoolError`], but not [`PoolError::Ended`].
+    /// [`PoolError`], but not those of [`join`](Pool::join).
     pub fn with_capacity<F, E>(workers: usize, capacity: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -118,8 +144,9 @@ where
             return Err(PoolError::NoWorkers);
         }
         let shared = Shared::new(capacity.max(LEAST_CAPACITY), workers)?;
+        let program = getpid();
         let supervisor = Process::spawn("pool", || {
-            supervisor::run(&shared, |slot| worker::run(&shared, slot, &task))
+            supervisor::run(&shared, program, |slot| worker::run(&shared, slot, &task))
         })?;
         let parent = Parent::new(shared, workers, supervisor)?;
         Ok(Pool {
@@ -140,11 +167,12 @@ where
     /// Submits one task and returns at once. Python: `apply_async`.
     ///
     /// Tasks are started in the order of submission. Whatever is wrong, also with the argument,
-    /// is the task's outcome.
+    /// is the task's outcome. An error that nobody asks for is one of [`join`](Pool::join)'s.
+    #[must_use = "an error of the task is not seen: get() it, or add an error_callback()"]
     pub fn apply_async(&self, argument: &A) -> AsyncResult<'cb, R> {
         let task = Task::new(Rc::clone(&self.callbacks));
         let receiver = Rc::clone(&task);
-        self.submit_one(argument, Box::new(move |_, it| receiver.deliver(it)));
+        self.submit_one(argument, Rc::new(move |_, it| receiver.deliver(it)));
         AsyncResult::new(Rc::clone(&self.parent), task)
     }
 
@@ -167,7 +195,7 @@ where
         let outcomes = Rc::new(RefCell::new(Outcomes::new(items.len())));
         let deliver_from = |start: usize| -> Deliver<'cb, R> {
             let outcomes = Rc::clone(&outcomes);
-            Box::new(move |index, outcome| outcomes.borrow_mut().add(start + index, outcome))
+            Rc::new(move |index, outcome| outcomes.borrow_mut().add(start + index, outcome))
         };
 
         let mut batch = Batch::new();
@@ -180,7 +208,7 @@ where
             }
             if let Err(error) = pushed {
                 self.submit_chunk(&mut batch, index, deliver_from);
-                self.parent.refuse(&mut deliver_from(index), 0..1, &error);
+                self.parent.refuse(&deliver_from(index), 0..1, &error);
             } else if batch.count() == chunk {
                 self.submit_chunk(&mut batch, index + 1, deliver_from);
             }
@@ -212,7 +240,7 @@ where
             {
                 let receiver = Rc::clone(&arrived);
                 let deliver: Deliver<'cb, R> =
-                    Box::new(move |_, outcome| receiver.borrow_mut().push_back(outcome));
+                    Rc::new(move |_, outcome| receiver.borrow_mut().push_back(outcome));
                 self.submit_one(borrow::Borrow::borrow(&item), deliver);
                 under_way += 1;
             }
@@ -244,11 +272,11 @@ where
         batch
     }
 
-    fn submit_one(&self, argument: &A, mut deliver: Deliver<'cb, R>) {
+    fn submit_one(&self, argument: &A, deliver: Deliver<'cb, R>) {
         let mut batch = Batch::new();
         match push(&mut batch, argument) {
             Ok(()) => self.parent.submit(batch, deliver),
-            Err(error) => self.parent.refuse(&mut deliver, 0..1, &error),
+            Err(error) => self.parent.refuse(&deliver, 0..1, &error),
         }
     }
 }
@@ -309,6 +337,7 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     ///
     /// # Errors
     /// [`PoolError::Ended`] when the pool ended before the tasks; each of them has an error then.
+    /// [`PoolError::Unheard`] when tasks failed and nobody has asked for their errors.
     ///
     /// # Panics
     /// With the first panic of a callback, after all this is done.
@@ -317,7 +346,11 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
         if let Some(panic) = self.callbacks.take_panic() {
             resume_unwind(panic);
         }
-        ended
+        ended?;
+        match self.callbacks.take_unheard() {
+            Some((count, first)) => Err(PoolError::Unheard { count, first }),
+            None => Ok(()),
+        }
     }
 
     /// Ends the workers at once. What they had not finished gets [`TaskError::Terminated`],

@@ -1,20 +1,23 @@
 //! The parent's part: it hands out tasks and delivers their outcomes, while one of its calls waits.
 
 use std::cell::{Cell, RefCell};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::error::{Outcome, PoolError, TaskData, TaskError};
+use super::supervisor::LOOK;
 use super::wire::{self, Batch, Notice, Shared};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::ring::RingError;
 
 /// How long a pool that is dropped waits for its supervisor to end the workers in good order.
@@ -25,7 +28,7 @@ const MESSAGES_A_STEP: usize = 64;
 const FEED_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Receives the outcomes of one submission, by their index in it.
-pub(super) type Deliver<'cb, R> = Box<dyn FnMut(usize, Outcome<R>) + 'cb>;
+pub(super) type Deliver<'cb, R> = Rc<dyn Fn(usize, Outcome<R>) + 'cb>;
 
 /// A pool, whatever the type of its arguments.
 pub(super) struct Parent<'cb, R> {
@@ -45,7 +48,7 @@ pub(super) struct Parent<'cb, R> {
 }
 
 struct Pending<'cb, R> {
-    delivered: usize,
+    arrived: usize,
     count: usize,
     deliver: Deliver<'cb, R>,
 }
@@ -76,9 +79,16 @@ impl<'cb, R> Parent<'cb, R> {
     pub fn end(&self) {
         let mut supervisor = self.supervisor.borrow_mut();
         // Asked to, it ends its workers and reaps them; killed, it would leave that to init.
-        let ended = supervisor
-            .terminate()
-            .and_then(|()| supervisor.join_timeout(PATIENCE));
+        let ended = match supervisor.terminate() {
+            Ok(()) => supervisor.join_timeout(PATIENCE),
+            // This process has become another user, who may not signal it.
+            Err(ProcessError::System(_)) => {
+                self.shared.tasks.close();
+                self.shared.results.close();
+                supervisor.join_timeout(PATIENCE + Duration::from_millis(LOOK.into()))
+            }
+            Err(error) => Err(error),
+        };
         if !matches!(ended, Ok(Some(_))) {
             let _ = supervisor.kill().and_then(|()| supervisor.join());
         }
@@ -88,10 +98,10 @@ impl<'cb, R> Parent<'cb, R> {
     }
 
     /// Hands a batch to the workers, or keeps it until there is room for it.
-    pub fn submit(&self, mut batch: Batch, mut deliver: Deliver<'cb, R>) {
+    pub fn submit(&self, mut batch: Batch, deliver: Deliver<'cb, R>) {
         let count = batch.count();
         if let Some(error) = self.refusal() {
-            return self.refuse(&mut deliver, 0..count, &error);
+            return self.refuse(&deliver, 0..count, &error);
         }
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
@@ -105,12 +115,12 @@ impl<'cb, R> Parent<'cb, R> {
                 size,
                 capacity,
             };
-            return self.refuse(&mut deliver, 0..count, &error);
+            return self.refuse(&deliver, 0..count, &error);
         }
         self.pending.borrow_mut().insert(
             id,
             Pending {
-                delivered: 0,
+                arrived: 0,
                 count,
                 deliver,
             },
@@ -130,7 +140,7 @@ impl<'cb, R> Parent<'cb, R> {
     }
 
     /// Gives the error to these tasks of a submission.
-    pub fn refuse(&self, deliver: &mut Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
+    pub fn refuse(&self, deliver: &Deliver<'cb, R>, tasks: Range<usize>, error: &TaskError) {
         for index in tasks {
             deliver(index, Err(Box::new(error.clone())));
         }
@@ -158,8 +168,8 @@ impl<'cb, R> Parent<'cb, R> {
         loop {
             // One by one: a callback may wait for the next, and comes here again for it.
             let next = self.pending.borrow_mut().pop_first();
-            let Some((_, mut task)) = next else { return };
-            self.refuse(&mut task.deliver, task.delivered..task.count, error);
+            let Some((_, task)) = next else { return };
+            self.refuse(&task.deliver, task.arrived..task.count, error);
         }
     }
 
@@ -181,7 +191,7 @@ impl<'cb, R> Parent<'cb, R> {
     }
 }
 
-impl<R: DeserializeOwned> Parent<'_, R> {
+impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
     /// Waits until all workers are started.
     pub fn new(shared: Shared, workers: usize, supervisor: Process) -> Result<Self, PoolError> {
         let parent = Parent {
@@ -287,32 +297,42 @@ impl<R: DeserializeOwned> Parent<'_, R> {
             Some(Notice::Died { task, pid, status }) => {
                 // Nothing is pending if it had sent the last outcome.
                 let lost = self.pending.borrow_mut().remove(&task);
-                if let Some(mut lost) = lost {
+                if let Some(lost) = lost {
                     let error = TaskError::WorkerDied {
                         pid,
                         status: ExitStatus::from_raw(status),
                     };
-                    self.refuse(&mut lost.deliver, lost.delivered..lost.count, &error);
+                    self.refuse(&lost.deliver, lost.arrived..lost.count, &error);
                 }
                 return;
             }
             None => {}
         }
         let (id, outcomes) = wire::parse(message);
-        // Taken out, as a callback may come here again. Only a submission of several tasks is put
-        // back, and that has no callbacks.
-        let Some(mut task) = self.pending.borrow_mut().remove(&id) else {
+        let Some((first, deliver)) = self.reserve(id, wire::parse(message).1.count()) else {
             return;
         };
-        for bytes in outcomes {
+        for (index, bytes) in (first..).zip(outcomes) {
             let outcome = decode::<Outcome<R>>(bytes)
                 .unwrap_or_else(|error| Err(TaskError::Decode(TaskData::Result, error).into()));
-            let index = task.delivered;
-            task.delivered += 1;
-            (task.deliver)(index, outcome);
+            deliver(index, outcome);
         }
-        if task.delivered < task.count {
-            self.pending.borrow_mut().insert(id, task);
+    }
+
+    /// The index of the first of these outcomes, and who receives them. Their places are taken
+    /// before any is decoded: a `Deserialize` or a callback of the user's may come here again, with
+    /// the submission's next message.
+    fn reserve(&self, id: u64, count: usize) -> Option<(usize, Deliver<'cb, R>)> {
+        let mut pending = self.pending.borrow_mut();
+        let Entry::Occupied(mut entry) = pending.entry(id) else {
+            return None;
+        };
+        let task = entry.get_mut();
+        let first = task.arrived;
+        task.arrived += count;
+        if task.arrived < task.count {
+            return Some((first, Rc::clone(&task.deliver)));
         }
+        Some((first, entry.remove().deliver))
     }
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getppid};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
 use crate::deadline::Deadline;
@@ -17,19 +18,31 @@ use crate::process::{Outcome, Process, SpawnError};
 use crate::words::chain;
 
 /// How soon to try again what did not work, in milliseconds.
-const RETRY: u8 = 50;
+const RETRY: u16 = 50;
+/// How often to look for an end that no signal tells of, in milliseconds.
+pub(super) const LOOK: u16 = 1000;
 /// After this many workers in each place that died before they could take a task, one after the
 /// other, the next would too.
 const FALSE_STARTS: usize = 5;
 
 /// Keeps the workers running until the pool is closed and done, or this process is asked to end.
-pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync) -> io::Result<()> {
+///
+/// All descriptors of the program stay open here: workers that are still to come are forked from
+/// this process, and a task may have captured an open file.
+pub(super) fn run<R: Outcome>(
+    shared: &Shared,
+    parent: Pid,
+    work: impl Fn(usize) -> R + Sync,
+) -> io::Result<()> {
     // Signals become readable, so that one wait is for both: a child's end and the end of all.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
-    let inherited = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
     let arrivals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    // Ctrl-C is the program's: as long as it goes on, its pool does. Blocked and not ignored, or
+    // the programs that a task starts would ignore it.
+    signals.add(Signal::SIGINT);
+    let inherited = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
 
     let mut crew = Crew {
         shared,
@@ -53,18 +66,18 @@ pub(super) fn run<R: Outcome>(shared: &Shared, work: impl Fn(usize) -> R + Sync)
     crew.notices.push_back(Notice::Started);
 
     loop {
+        // A parent that has become another user can send no signal, not even by its death.
+        if shared.results.is_closed() || getppid() != parent {
+            return Ok(());
+        }
         let settled = crew.look_after()?;
         if crew.workers.is_empty() {
             return Ok(());
         }
-        let limit = if settled {
-            PollTimeout::NONE
-        } else {
-            PollTimeout::from(RETRY)
-        };
+        let limit = if settled { LOOK } else { RETRY };
         match poll(
             &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
-            limit,
+            PollTimeout::from(limit),
         ) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -127,8 +140,8 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
             self.shared.tasks.settle(&claim).map_err(io::Error::other)?;
             match claim.in_hand[index].swap(IDLE, SeqCst) {
                 IDLE => self.false_starts = 0,
-                // Somebody kills them, which says nothing of the next one.
-                STARTING if status.signal() == Some(libc::SIGKILL) => {}
+                // Somebody kills them, or presses Ctrl-C, which says nothing of the next one.
+                STARTING if matches!(status.signal(), Some(libc::SIGKILL | libc::SIGINT)) => {}
                 STARTING => self.false_starts += 1,
                 task => {
                     self.false_starts = 0;

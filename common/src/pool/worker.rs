@@ -20,8 +20,21 @@ use crate::words::{chain, panic_message};
 /// Outcomes of a chunk are sent when they come to this many bytes, not one by one.
 const FLUSH: usize = 16 << 10;
 
-/// Takes tasks and sends outcomes until the pool is closed.
+/// Takes tasks and sends outcomes until the pool is closed, or takes no more outcomes either.
 pub(super) fn run<A, R, E, F>(shared: &Shared, worker: usize, task: &F) -> Result<(), RingError>
+where
+    A: DeserializeOwned,
+    R: Serialize,
+    E: Into<Box<dyn Error + Send + Sync>>,
+    F: Fn(A) -> Result<R, E>,
+{
+    match work(shared, worker, task) {
+        Err(RingError::Closed) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn work<A, R, E, F>(shared: &Shared, worker: usize, task: &F) -> Result<(), RingError>
 where
     A: DeserializeOwned,
     R: Serialize,
@@ -41,15 +54,15 @@ where
     claim.in_hand[worker].store(IDLE, SeqCst);
     // ANCHOR: life
     loop {
-        match shared.tasks.get(&mut tasks, Deadline::NEVER, &claim) {
-            Err(RingError::Closed) => return Ok(()),
-            got => got?,
-        }
+        shared.tasks.get(&mut tasks, Deadline::NEVER, &claim)?;
         let (id, arguments) = parse(&tasks);
         outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());
         for argument in arguments {
-            outcomes.push(|message| perform(task, argument, message))?;
+            outcomes.push(|message, room| {
+                perform(task, argument, message, room);
+                end_if_a_copy();
+            })?;
         }
         IN_TASK.set(0);
         outcomes.flush()?;
@@ -59,10 +72,23 @@ where
     // ANCHOR_END: life
 }
 
+/// A task that forks may return in both processes. The copy is no worker: its outcomes would be
+/// taken for those of other tasks.
+fn end_if_a_copy() {
+    if IN_TASK.get() != own_pid() {
+        // SAFETY: does not return, and nothing of this process is needed any more.
+        unsafe { libc::_exit(0) }
+    }
+}
+
 /// Runs a task and appends its outcome to `bytes`, also if the task, or a `Serialize` or `Drop` of
-/// the user's, panics.
-fn perform<A, R, E>(task: impl Fn(A) -> Result<R, E>, argument: &[u8], bytes: &mut Vec<u8>)
-where
+/// the user's, panics. An error's text is cut to the room there is.
+fn perform<A, R, E>(
+    task: impl Fn(A) -> Result<R, E>,
+    argument: &[u8],
+    bytes: &mut Vec<u8>,
+    room: usize,
+) where
     A: DeserializeOwned,
     R: Serialize,
     E: Into<Box<dyn Error + Send + Sync>>,
@@ -76,21 +102,32 @@ where
             }
             Err(error) => Err(TaskError::Decode(TaskData::Argument, error)),
         };
-        encode_outcome(&outcome, bytes);
+        let encoded = outcome.and_then(|result| {
+            encode(&Ok::<_, TaskError>(result), bytes)
+                .map_err(|error| TaskError::Encode(TaskData::Result, error.to_string()))
+        });
+        if let Err(error) = encoded {
+            encode_error(error, bytes, room);
+        }
     }));
     if let Err(payload) = done {
         end_if_panicked(&*payload);
         let (message, location) = (panic_message(payload), PANIC_AT.take());
         bytes.truncate(start);
-        encode_outcome::<()>(&Err(TaskError::Panicked { message, location }), bytes);
+        encode_error(TaskError::Panicked { message, location }, bytes, room);
     }
 }
 
-fn encode_outcome<R: Serialize>(outcome: &Result<R, TaskError>, bytes: &mut Vec<u8>) {
-    if let Err(error) = encode(outcome, bytes) {
-        let error = TaskError::Encode(TaskData::Result, error.to_string());
-        // Strings always can be encoded.
-        let _ = encode(&Err::<(), _>(error), bytes);
+fn encode_error(mut error: TaskError, bytes: &mut Vec<u8>, room: usize) {
+    let start = bytes.len();
+    // Numbers and strings, which always can be encoded.
+    let _ = encode(&Err::<(), _>(&error), bytes);
+    let excess = (bytes.len() - start).saturating_sub(room);
+    if excess > 0 {
+        error.shorten(excess);
+        bytes.truncate(start);
+        bytes.shrink_to(start);
+        let _ = encode(&Err::<(), _>(&error), bytes);
     }
 }
 
@@ -101,11 +138,12 @@ struct Outcomes<'a> {
 }
 
 impl Outcomes<'_> {
-    /// Adds the outcome that `write` appends to the message.
-    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), RingError> {
+    /// Adds the outcome that `write` appends to the message, which has so much room for it.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, usize)) -> Result<(), RingError> {
         let (batch, results) = (&mut self.batch, &self.shared.results);
         let (start, capacity) = (batch.len(), results.capacity());
-        let size = batch.push(write);
+        let room = capacity - Batch::len_with(0);
+        let size = batch.push(|bytes| write(bytes, room));
         if Batch::len_with(size) > capacity {
             batch.undo(start);
             let what = TaskData::Result;
@@ -114,7 +152,7 @@ impl Outcomes<'_> {
                 size,
                 capacity,
             };
-            batch.push(|bytes| encode_outcome::<()>(&Err(error), bytes));
+            batch.push(|bytes| encode_error(error, bytes, room));
         }
         if batch.count() > 1 && batch.len() > FLUSH.min(capacity) {
             // Those before it go first.

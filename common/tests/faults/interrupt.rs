@@ -3,15 +3,20 @@
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use common::{Array, Lock, Manager, Pool, Queue};
+use common::{Array, Lock, Manager, Pool, Queue, TaskError, Value};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, dup2_stderr, setpgid};
+use nix::sys::signal::{SigHandler, Signal, killpg, signal};
+use nix::unistd::{Pid, dup2_stderr, getppid, setpgid};
 
-use crate::harness::{child, eventually, sleep_for_ever, until_asleep, until_gone};
+use crate::harness::{child, eventually, finish, sleep_for_ever, until_asleep, until_gone};
 
-trials![ctrl_c_ends_all_of_them_without_a_word];
+trials![
+    ctrl_c_ends_all_of_them_without_a_word,
+    a_program_that_handles_ctrl_c_keeps_its_manager_and_its_pool,
+];
 
 /// Everything at once in one process group, all of it waiting for something.
 fn ctrl_c_ends_all_of_them_without_a_word() {
@@ -59,4 +64,62 @@ fn ctrl_c_ends_all_of_them_without_a_word() {
         printed.read_to_string(&mut text).unwrap();
         assert_eq!(text, "");
     }
+}
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn handle(_: i32) {
+    HANDLED.fetch_add(1, SeqCst);
+}
+
+/// The handler comes after both have started, as that of a program must which has a thread for it.
+fn a_program_that_handles_ctrl_c_keeps_its_manager_and_its_pool() {
+    let theirs = Value::new([0_u32; 2]).unwrap();
+    finish(child("program", || {
+        let group = Pid::from_raw(0);
+        setpgid(group, group).unwrap();
+        let busy = Value::new(0_u32).unwrap();
+        let manager = Manager::start().unwrap();
+        let pool = Pool::new(2, |waits: bool| -> anyhow::Result<(i32, String)> {
+            if waits {
+                *busy.lock()? = std::process::id();
+                sleep_for_ever();
+            }
+            let status = Command::new("cat").arg("/proc/self/status").output()?;
+            Ok((getppid().as_raw(), String::from_utf8(status.stdout)?))
+        })
+        .unwrap();
+        let value = manager.value(0).unwrap();
+        let supervisor = pool.apply(&false).unwrap().0;
+        *theirs.lock().unwrap() = [manager.pid(), supervisor.cast_unsigned()];
+        // SAFETY: the handler only counts.
+        unsafe { signal(Signal::SIGINT, SigHandler::Handler(handle)) }.unwrap();
+        for round in 1..=20 {
+            let waiting = pool.apply_async(&true);
+            eventually("a worker is busy", || *busy.lock().unwrap() != 0);
+            killpg(Pid::from_raw(0), Signal::SIGINT).unwrap();
+            assert_eq!(HANDLED.load(SeqCst), round);
+            *busy.lock().unwrap() = 0;
+            let error = waiting.get().unwrap_err();
+            assert!(
+                matches!(error, TaskError::WorkerDied { status, .. } if status.signal() == Some(libc::SIGINT)),
+                "{error}"
+            );
+            value.set(&round).unwrap();
+            assert_eq!(value.get().unwrap(), round);
+            // An idle worker may still be about to die of it, with the task.
+            eventually("the pool works", || pool.apply(&false).is_ok());
+        }
+        let (parent, status) = pool.apply(&false).unwrap();
+        assert_eq!(parent, supervisor, "it is the same");
+        let refused = status.lines().filter(|line| {
+            let mask = line
+                .strip_prefix("SigIgn:")
+                .or(line.strip_prefix("SigBlk:"));
+            mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 2 != 0)
+        });
+        assert_eq!(refused.count(), 0, "a task's program: {status}");
+    }));
+    let theirs = *theirs.lock().unwrap();
+    theirs.into_iter().for_each(until_gone);
 }

@@ -27,6 +27,9 @@
 //! | a pipe's peer is killed | a hang, if a sibling has a copy of its end (measured) | `Died`, whole items before it | `pipe::a_peer_is_killed` |
 //! | the parent is killed while its children do anything at all | they live on (measured) | all gone within 3 s | `parent::*` |
 //! | Ctrl-C | a stack trace from each process (measured) | all gone, without a word; the status of `SIGINT` | `interrupt::*`, and each chapter's `ctrl_c_ends_them` |
+//! | Ctrl-C in a program that handles it | the manager's server ignores it | manager and pool go on; a busy worker's task has an error | `interrupt::a_program_that_handles_ctrl_c_keeps_its_manager_and_its_pool` |
+//! | a parent that has become another user ends, or drops its pool and its manager | - | all of theirs gone | `promises::inherited::*` |
+//! | a manager's client breaks the rules: sends nothing, never reads, sends descriptors or parts without end | - | it loses its connection, the others are served | `common/src/manager/server.rs` |
 //! | a signal every millisecond while everything waits | retried (PEP 475) | never an error, and timeouts hold | `signals::*` |
 //! | whoever a call with a timeout waits for is stopped, or dies again and again | - | no more than 200 ms late | `timeouts::*` |
 //! | a fork while other threads print, allocate, run rayon | may hang (gh-84559) | refused | `limits::a_fork_beside_threads` |

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod inherited;
 mod lock;
 mod manager;
 mod pipe;
@@ -24,6 +25,7 @@ fn main() {
         pipe::trials(),
         manager::trials(),
         pool::trials(),
+        inherited::trials(),
         trust::trials(),
     ];
     harness::main(modules.into_iter().flatten().collect());

@@ -20,7 +20,7 @@ fn callbacks_run_here_and_may_borrow() {
     let mut sum = 0; // changed by the callback without a lock, and read after the join
     let here = std::process::id();
     let pool = pool();
-    pool.apply_async(&Order::Give(5)).callback(|result| {
+    let _ = pool.apply_async(&Order::Give(5)).callback(|result| {
         sum += if std::process::id() == here {
             *result
         } else {

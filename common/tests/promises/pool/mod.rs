@@ -3,6 +3,7 @@
 mod callbacks;
 mod ends;
 mod failures;
+mod outcomes;
 mod tasks;
 mod workers;
 
@@ -15,6 +16,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         tasks::trials(),
         callbacks::trials(),
         failures::trials(),
+        outcomes::trials(),
         workers::trials(),
         ends::trials(),
     ];
