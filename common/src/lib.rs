@@ -19,8 +19,8 @@
 //!
 //! # What all of it promises
 //!
-//! - **No process outlives its parent**, however the parent ends. (A child that changes its user
-//!   has to ask for it again, by [`Process::end_with_parent`].)
+//! - **No process outlives its parent**, however the parent ends. ([`Process`] says what to do
+//!   where one of the two changes its user.)
 //! - **A process killed at any moment hangs nobody.** Who depends on it gets an error that says
 //!   so, within a second.
 //! - **Nothing stays behind**: no process, no name in the file system.

@@ -348,11 +348,11 @@ fn pools() {
     let start = beside_a_thread(|| line(Pool::new(2, obey)));
     let large = line(Pool::with_capacity(2, usize::MAX, obey));
     let (ended, _) = without_a_supervisor();
-    compare(
-        "pools",
-        [none, start, large, line(Err::<(), _>(ended))],
-        exact,
-    );
+    let pool = Pool::new(2, obey).unwrap();
+    drop(pool.apply_async(&Order::Fail));
+    let unheard = line(pool.join());
+    let lines = [none, start, large, line(Err::<(), _>(ended)), unheard];
+    compare("pools", lines, exact);
 }
 
 /// What `join` and a task say when the supervisor was killed.

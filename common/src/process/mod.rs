@@ -42,7 +42,8 @@ pub(crate) use handover::handed_over;
 ///
 /// The child ends with its closure, and never later than its parent: the kernel kills it when
 /// the parent ends, in whatever way (`PR_SET_PDEATHSIG`). A child that changes its user asks for it
-/// again: [`end_with_parent`](Process::end_with_parent).
+/// again: [`end_with_parent`](Process::end_with_parent). A parent that becomes another user may
+/// not end the children of its former one: start them after that.
 ///
 /// **Dropping** a process that was not joined kills it and waits for its end, so neither a zombie
 /// nor a running child stays behind. It kills because whoever drops without joining has left

@@ -72,7 +72,7 @@ fn an_error_that_is_too_long_keeps_its_beginning() {
         let text = match pool.apply(&panics) {
             Err(TaskError::Failed(text)) if !panics => text,
             Err(TaskError::Panicked { message, location }) if panics => {
-                assert!(location.contains("pool_outcomes.rs"), "{location}");
+                assert!(location.contains("outcomes.rs"), "{location}");
                 message
             }
             outcome => panic!("{outcome:?}"),
