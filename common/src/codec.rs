@@ -20,11 +20,13 @@ thread_local! {
 pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     // Taken out: a `Serialize` of the user's may come here once more.
     // In a destructor of another thread-local variable it may be gone.
-    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    let Ok(mut buffer) = BUFFER.try_with(Cell::take) else {
+        return work(&mut Vec::new());
+    };
     buffer.clear();
     let result = work(&mut buffer);
     if buffer.capacity() <= LARGEST_KEPT {
-        let _ = BUFFER.try_with(|kept| kept.set(buffer));
+        BUFFER.set(buffer);
     }
     result
 }

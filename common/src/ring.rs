@@ -327,22 +327,26 @@ impl Ring {
         if there == 0 {
             return Ok(None);
         }
-        // Only a stray write of some process can have broken these: who reads beyond the ring's
-        // end because of it, would make it worse.
-        let overwritten = || io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten");
         if there < HEADER
             || there > self.memory.len()
             || !from.offset().is_multiple_of(ALIGN as u32)
         {
-            return Err(overwritten().into());
+            return Err(overwritten());
         }
         // SAFETY: a header was published here, aligned, and nobody writes to it.
         let length = unsafe { self.memory.read_u32(from.offset()) } as usize;
         if length > there - HEADER {
-            return Err(overwritten().into());
+            return Err(overwritten());
         }
         Ok(Some(length))
     }
+}
+
+/// Only a stray write of some process can have broken a position or a length. Who followed it
+/// would read beyond the ring's end.
+#[cold]
+fn overwritten() -> RingError {
+    io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten").into()
 }
 
 /// A record of `length` bytes with its header, rounded up.
