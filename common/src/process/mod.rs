@@ -15,14 +15,13 @@ use std::{mem, ptr};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
 use crate::deadline::Deadline;
 use crate::guards;
-use before_fork::{flush_c, keep_exit_statuses, only_thread};
+use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
 pub use broken_pipe::end_on_broken_pipe;
 pub use child::Outcome;
@@ -111,20 +110,15 @@ impl Process {
         io::stdout().flush().map_err(SpawnError::Flush)?;
         flush_c();
         keep_exit_statuses()?;
-        // So that the last free descriptor is missed before the fork, not after it.
-        let reserve = EventFd::new().map_err(io::Error::from)?;
+        spare_descriptor()?;
 
         let (parent, short) = (getpid(), child::short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
         // held by a thread that the child lacks: the child may run any code.
         match guards::without(|| unsafe { fork() }).map_err(io::Error::from)? {
-            ForkResult::Child => {
-                drop(reserve);
-                child::run(name, &short, parent, body)
-            }
+            ForkResult::Child => child::run(name, &short, parent, body),
             ForkResult::Parent { child: pid } => {
-                drop(reserve);
                 let process = Process {
                     name,
                     pid,
