@@ -63,14 +63,15 @@ pub(super) fn keep_exit_statuses() -> io::Result<()> {
 /// A copy of standard error, closed at once, is the cheapest that can be had (an eventfd made a
 /// start take a tenth longer); without standard error, its number is free.
 pub(super) fn spare_descriptor() -> io::Result<()> {
-    // SAFETY: a copy is a descriptor of its own, and of nobody else.
-    unsafe {
-        match libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 0) {
-            -1 if Errno::last() == Errno::EMFILE => Err(Errno::EMFILE.into()),
-            -1 => Ok(()),
-            copy => Ok(drop(OwnedFd::from_raw_fd(copy))),
-        }
+    // SAFETY: a system call on numbers.
+    let copied = unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 0) };
+    match Errno::result(copied) {
+        Err(Errno::EMFILE) => return Err(Errno::EMFILE.into()),
+        Err(_) => {}
+        // SAFETY: a new descriptor that belongs to nobody else.
+        Ok(copy) => drop(unsafe { OwnedFd::from_raw_fd(copy) }),
     }
+    Ok(())
 }
 
 unsafe extern "C" {
