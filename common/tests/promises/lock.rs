@@ -1,7 +1,7 @@
 //! A lock: exclusion, timeouts, and what the death of its owner leaves.
 
 use std::cell::OnceCell;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -227,20 +227,23 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
     file.write_all(&vec![1; SIZE]).unwrap();
     for _ in 0..5 {
         file.rewind().unwrap();
+        let begun = Value::new(0).unwrap();
         let mut writer = child("writer", || {
             let mut guard = array.recover().unwrap();
             guard.fill(0);
             let guard = &mut *guard;
             thread::scope(|scope| {
-                scope.spawn(|| (&file).read_exact(guard).unwrap());
+                scope.spawn(|| {
+                    *begun.lock().unwrap() = 1;
+                    (&file).read_exact(guard).unwrap();
+                });
                 loop {
                     thread::park();
                 }
             });
         });
-        let threads = format!("/proc/{}/task", writer.pid());
-        eventually("the second thread is there", || {
-            fs::read_dir(&threads).is_ok_and(|threads| threads.count() == 2)
+        eventually("the second thread is about to read", || {
+            *begun.lock().unwrap() == 1
         });
         writer.kill().unwrap();
         let seen = loop {
