@@ -18,7 +18,7 @@ pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../book/src
 /// Puts a file of measurements into the book, and then what follows from it.
 ///
 /// # Errors
-/// As of [`write`].
+/// As of [`write()`].
 pub fn put(name: &str, csv: &str) -> Result<()> {
     write_file(name, csv)?;
     write()
