@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::unistd::{getpid, gettid};
 
+use crate::words::complain;
+
 /// The kernel looks after at most 2048 robust mutexes of a thread that dies.
 pub(crate) const MOST: usize = 2000;
 
@@ -21,10 +23,10 @@ impl Drop for Guards {
         if self.0.get() > 0 && gettid() != getpid() {
             // The kernel now gives the locks to others, but a forgotten guard's reference may live
             // on in another thread.
-            eprintln!(
+            complain(&format!(
                 "a thread has ended that holds {} lock(s): aborting",
                 self.0.get()
-            );
+            ));
             std::process::abort();
         }
     }

@@ -14,8 +14,9 @@
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
 //! process, beyond doubt), `guards.rs` (how many locks a thread holds), `mutex.rs` (the mutex
-//! under every lock) and `owned.rs` (which process holds it). Each file uses only those named before it, first of these, then of the
-//! table: so this is also an order to read them in. `tests/order.rs` holds it.
+//! under every lock) and `owned.rs` (which process holds it). Each file uses only those named before
+//! it, first of these, then of the table: so this is also an order to read them in.
+//! `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -43,7 +44,8 @@
 //! would have only one of them; so start processes first and threads after that.
 //!
 //! Linux of 64 bit, from 5.4 on (for a pidfd's `waitid`), with glibc, from 2.30 on (for
-//! `pthread_mutex_clocklock`); any distribution since 2020 has both, in a container or WSL 2, too.
+//! `pthread_mutex_clocklock`): for example Ubuntu 20.04, Debian 11 or RHEL 9,
+//! and later, in a container or WSL 2, too.
 //!
 //! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
 //! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.

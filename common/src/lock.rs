@@ -50,7 +50,7 @@ impl Lock {
     /// Takes the lock, waiting for as long as that takes.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_>, LockError> {
         self.0.first(Deadline::NEVER, Death::Reported)
@@ -76,7 +76,8 @@ impl Lock {
     /// again after its owner died. Without such a death it is the same as `lock`.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`].
+    /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
+    /// [`LockError::OwnerRuns`] what the lock protects may still change.
     pub fn recover(&self) -> Result<Guard<'_>, LockError> {
         self.0.first(Deadline::NEVER, Death::Forgiven)
     }
@@ -93,8 +94,9 @@ impl fmt::Debug for Lock {
 /// It leads to the value that the lock protects. It cannot be sent to another thread, and
 /// [`Process::spawn`](crate::Process::spawn) refuses to fork while one exists: the child would
 /// hold a guard for a lock that its parent owns. Where other code forks then (`daemon`), the child
-/// has a copy of its own of what is locked, and shares it with nobody. A thread other than the first that ends with a
-/// guard forgotten (`mem::forget`), or calls `exit` while it holds one, aborts its process.
+/// has a copy of its own of what is locked, and shares it with nobody. A thread other than the
+/// first that ends with a guard forgotten (`mem::forget`), or calls `exit` while it holds one,
+/// aborts its process.
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct Guard<'a, T: ?Sized = ()> {
     mutex: &'a OwnedMutex,

@@ -14,9 +14,8 @@ use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
-use crate::identity::Identity;
+use crate::identity::{Identity, own_pid};
 use crate::mutex::{MutexError, RawMutex};
-use crate::words::complain;
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +86,7 @@ impl OwnedMutex {
         // SAFETY: as the caller promises.
         unsafe { RawMutex::init(NonNull::new_unchecked(&raw mut (*this.as_ptr()).mutex))? };
         watch_forks();
-        locks().insert(this.addr().into(), bytes);
+        locks().insert(this.as_ptr().expose_provenance(), bytes);
         Ok(())
     }
 
@@ -143,9 +142,13 @@ impl OwnedMutex {
     pub fn retire(&self) -> bool {
         match self.mutex.acquire(Deadline::NOW) {
             Ok(_) => self.mutex.release(),
-            // A guard was forgotten. Not if this thread has none: then the owner is a thread with
-            // the same number in another pid namespace.
-            Err(MutexError::AlreadyHeld) if guards::held() > Some(0) => self.release(),
+            // A guard was forgotten; if not of this thread, the owner is a thread with the same
+            // number in another pid namespace.
+            Err(MutexError::AlreadyHeld)
+                if guards::held() > Some(0) && self.owner.load(Relaxed) == Identity::mine().0 =>
+            {
+                self.release();
+            }
             // Held elsewhere, perhaps by another thread of this process.
             Err(_) => return false,
         }
@@ -165,7 +168,7 @@ fn locks() -> Locks {
 
 thread_local! {
     /// From before a fork until after it.
-    static FORKING: Cell<Option<ManuallyDrop<(Locks, u64)>>> = const { Cell::new(None) };
+    static FORKING: Cell<Option<ManuallyDrop<(Locks, Identity)>>> = const { Cell::new(None) };
 }
 
 /// A guard belongs to the process that took it. [`Process::spawn`](crate::Process::spawn) forks
@@ -174,7 +177,7 @@ thread_local! {
 fn watch_forks() {
     extern "C" fn before() {
         if !guards::none_is_held() {
-            FORKING.set(Some(ManuallyDrop::new((locks(), Identity::mine().0))));
+            FORKING.set(Some(ManuallyDrop::new((locks(), Identity::mine()))));
         }
     }
     extern "C" fn in_parent() {
@@ -187,15 +190,20 @@ fn watch_forks() {
         for (&start, &bytes) in &*locks {
             let mutex = ptr::with_exposed_provenance_mut::<OwnedMutex>(start);
             // SAFETY: mapped, as it is listed.
-            let held = unsafe { (*mutex).owner.load(Relaxed) == parent };
+            let held = unsafe { Identity((*mutex).owner.load(Relaxed)).is(parent) };
             // SAFETY: this is the only thread. Whoever has a reference into the mapping finds the
             // same bytes there, or those that other threads of the parent were just writing.
             if held && unsafe { make_private(mutex, bytes) }.is_err() {
-                complain("a fork while a lock was held, and no memory for its copy: aborting");
+                // Without the lock of standard error, which may be held for ever here.
+                let text = "a fork while a lock was held, and no memory for its copy: aborting\n";
+                // SAFETY: reads the text.
+                unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
                 std::process::abort();
             }
         }
     }
+    // It sets a handler of its own, which it could not while a fork is being prepared.
+    own_pid();
     static ONCE: Once = Once::new();
     // SAFETY: the handlers only use what is theirs at a fork: `before` has locked it.
     ONCE.call_once(|| unsafe {
@@ -203,7 +211,8 @@ fn watch_forks() {
     });
 }
 
-/// Puts a copy in the mapping's place, with a mutex that tells of its owner, the parent.
+/// Puts a copy in the mapping's place, with a mutex that is nobody's while this process, the child,
+/// has guards from its parent; and when they are gone, tells that its owner has died.
 ///
 /// # Safety
 /// The mapping is one of [`LOCKS`], and no other thread uses it.
@@ -219,6 +228,9 @@ unsafe fn make_private(mutex: *mut OwnedMutex, bytes: usize) -> io::Result<()> {
         (*mutex).mutex = RawMutex::default();
         RawMutex::init(NonNull::new_unchecked(&raw mut (*mutex).mutex))?;
         (*mutex).mutex.abandon();
+        // Whatever this process knew of itself was its parent's.
+        let child = u64::from(std::process::id()) << 32;
+        (*mutex).owner.store(child, Relaxed);
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl<T: Pod> Value<T> {
     /// Takes the value's lock and leads to the value, waiting for as long as that takes.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_, T>, LockError> {
         self.0.first(Deadline::NEVER, Death::Reported)
@@ -99,7 +99,8 @@ impl<T: Pod> Value<T> {
     /// value may be half changed; set it right.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`].
+    /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
+    /// [`LockError::OwnerRuns`] the data may still change.
     pub fn recover(&self) -> Result<Guard<'_, T>, LockError> {
         self.0.first(Deadline::NEVER, Death::Forgiven)
     }
@@ -150,7 +151,7 @@ impl<T: Pod> Array<T> {
     /// Takes the array's lock and leads to its values, waiting for as long as that takes.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`], [`LockError::OwnerDied`].
+    /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_, [T]>, LockError> {
         self.0.all(Deadline::NEVER, Death::Reported)
@@ -176,7 +177,8 @@ impl<T: Pod> Array<T> {
     /// values may be changed and others not yet; set them right.
     ///
     /// # Errors
-    /// [`LockError::AlreadyHeld`].
+    /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
+    /// [`LockError::OwnerRuns`] the data may still change.
     pub fn recover(&self) -> Result<Guard<'_, [T]>, LockError> {
         self.0.all(Deadline::NEVER, Death::Forgiven)
     }

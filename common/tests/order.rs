@@ -30,6 +30,7 @@ fn named_after(start: &str, text: &str) -> BTreeSet<String> {
         .lines()
         .filter(|line| !line.trim().starts_with("//"));
     let behind = lines.flat_map(|line| line.split(start).skip(1));
+    let behind = behind.inspect(|rest| assert!(!rest.starts_with('{'), "{start}{rest}"));
     let name = |text: &str| {
         text.split(|c: char| !c.is_alphanumeric() && c != '_')
             .next()

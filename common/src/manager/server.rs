@@ -52,9 +52,6 @@ pub(super) fn serve(entrance: Socket, limit: usize) -> io::Result<()> {
             } else if let Some(client) = server.clients.get(&from) {
                 match client.socket.receive_now() {
                     Ok(request) => server.answer(from, request),
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                        server.reply(from, Reply::Misunderstood);
-                    }
                     // Its socket withholds what it has, or is read by somebody else, too.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => server.forget(from),

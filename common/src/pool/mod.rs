@@ -337,7 +337,8 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     ///
     /// # Errors
     /// [`PoolError::Ended`] when the pool ended before the tasks; each of them has an error then.
-    /// [`PoolError::Unheard`] when tasks failed and nobody has asked for their errors.
+    /// [`PoolError::Unheard`] when tasks of `apply_async` failed and nobody has asked for their
+    /// errors.
     ///
     /// # Panics
     /// With the first panic of a callback, after all this is done.

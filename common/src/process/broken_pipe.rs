@@ -5,7 +5,7 @@ use std::io;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 
 /// Whether the program has asked for it. Children have a copy.
 static ASKED: AtomicBool = AtomicBool::new(false);
@@ -14,9 +14,10 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// as 141. Call it first in `main`.
 ///
 /// A Rust program ignores `SIGPIPE`, so a `println!` into a pipe that nobody reads panics, in each
-/// process. After this call the signal ends this process; a child that prints there unwinds, which
-/// frees its locks, and then ends by the signal without a message; and so does whoever finds that
-/// a child of its own has ended by it.
+/// process. After this call the signal ends this process; a child whose `println!` or `print!`
+/// fails so unwinds, which frees its locks, and then ends by the signal without a message; and so
+/// does whoever finds, in [`join`](crate::Process::join), `is_alive` or a pool's call, that a child
+/// of its own has ended by it. Who waits elsewhere, for an item of that child, does not find out.
 ///
 /// Python: `signal.signal(SIGPIPE, SIG_DFL)`, which does not go beyond one process. System:
 /// `sigaction`, and a panic hook around the one that is there.
@@ -71,8 +72,10 @@ fn is_one(payload: &(dyn Any + Send)) -> bool {
 
 fn end() -> ! {
     set(SigHandler::SigDfl);
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGPIPE);
+    let _ = blocked.thread_unblock();
     let _ = raise(Signal::SIGPIPE);
-    // The signal is blocked.
     // SAFETY: does not return, and nothing of this process is needed any more.
     unsafe { libc::_exit(128 + Signal::SIGPIPE as i32) }
 }

@@ -32,7 +32,8 @@ pub(crate) use handover::handed_over;
 /// A child process that runs a closure.
 ///
 /// Python: `multiprocessing.Process` with the start method `fork`. System: `fork`, `pidfd_open`,
-/// `waitid`, `pidfd_send_signal`. It holds a descriptor until its end is known.
+/// `waitid`, `pidfd_send_signal`. It holds a descriptor until its end is known, of which children
+/// that are spawned meanwhile have copies.
 ///
 /// The child starts as a copy of its parent: the closure and all it captures are there, and
 /// memory made with [`Value`](crate::Value), [`Array`](crate::Array), [`Queue`](crate::Queue) or
@@ -221,7 +222,8 @@ impl Process {
     /// Asks it to end (`SIGTERM`); it may refuse or take its time. Python: `terminate`.
     ///
     /// # Errors
-    /// [`ProcessError::Ended`] when it was joined before: nobody is signalled then.
+    /// [`ProcessError::Ended`] when it was joined before, and those of [`join`](Process::join):
+    /// nobody is signalled then.
     pub fn terminate(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::SIGTERM)
     }
@@ -229,7 +231,8 @@ impl Process {
     /// Ends it at once (`SIGKILL`). Python: `kill`.
     ///
     /// # Errors
-    /// [`ProcessError::Ended`] when it was joined before: nobody is signalled then.
+    /// [`ProcessError::Ended`] when it was joined before, and those of [`join`](Process::join):
+    /// nobody is signalled then.
     pub fn kill(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::SIGKILL)
     }

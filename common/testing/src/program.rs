@@ -20,7 +20,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// Far more than any program here takes, also on a busy machine.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// What a process may take to end after the program that it belongs to.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -268,7 +268,7 @@ impl Program {
     /// Waits for the end of the program and of all that it has started.
     ///
     /// # Panics
-    /// The program takes longer than 30 seconds, or one of its processes outlives it.
+    /// The program takes longer than two minutes, or one of its processes outlives it.
     #[track_caller]
     pub fn wait(self) -> Output {
         self.wait_for(TIME_LIMIT, GRACE)

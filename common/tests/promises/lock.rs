@@ -333,6 +333,8 @@ fn a_fork_by_other_means_takes_no_guard_along() {
         daemon(true, true).unwrap();
         slice[0] = 1;
         let both = (slice[0], *free.lock().unwrap() == 7);
+        // While the guard is there, nobody gets another, not even this process.
+        assert!(matches!(array.recover(), Err(LockError::OwnerRuns { .. })));
         drop(guard);
         let refused = array.lock();
         assert!(matches!(
