@@ -61,6 +61,11 @@ fn other_messages(source: &str) -> Vec<String> {
         "complain(&format!(",
         "eprintln!(",
         "message = ",
+        "give_up(",
+        "io::Error::other(",
+        "D::Error::custom(",
+        "ErrorKind::InvalidData, ",
+        "let reason = ",
     ];
     let places = starts.into_iter().flat_map(|start| {
         let places = source.match_indices(start);
