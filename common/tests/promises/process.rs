@@ -601,7 +601,7 @@ fn what_is_dropped_for_a_child_may_itself_spawn() {
     let spawns = Spawns(std::process::id());
     let owned = (spawns, theirs); // dropped in this order
     let outer = child("outer", move || {
-        let (_, theirs) = owned;
+        let (_spawns, theirs) = owned; // with a name, or it would not be captured
         theirs.send(&2).unwrap();
         assert_eq!(theirs.recv().unwrap(), 3);
     });

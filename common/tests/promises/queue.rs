@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use common::{GetError, Process, PutError, Queue, Value};
@@ -403,6 +402,6 @@ fn a_ring_that_was_written_over_is_an_error_and_no_crash() {
             );
         });
         let status = attempt.join().unwrap();
-        assert_eq!(status.signal(), None, "round {round}");
+        assert!(status.success(), "round {round}: {status}");
     }
 }
