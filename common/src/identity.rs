@@ -71,7 +71,7 @@ impl Identity {
         Self::new(pid, Status::of(pid).map_or(0, |status| status.start))
     }
 
-    fn new(pid: u32, start: u32) -> Self {
+    pub fn new(pid: u32, start: u32) -> Self {
         Identity(u64::from(pid) << 32 | u64::from(start))
     }
 

@@ -229,8 +229,8 @@ unsafe fn make_private(mutex: *mut OwnedMutex, bytes: usize) -> io::Result<()> {
         RawMutex::init(NonNull::new_unchecked(&raw mut (*mutex).mutex))?;
         (*mutex).mutex.abandon();
         // Whatever this process knew of itself was its parent's.
-        let child = u64::from(std::process::id()) << 32;
-        (*mutex).owner.store(child, Relaxed);
+        let child = Identity::new(std::process::id(), 0);
+        (*mutex).owner.store(child.0, Relaxed);
     }
     Ok(())
 }
