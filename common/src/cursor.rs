@@ -1,7 +1,9 @@
 //! A position in a ring that one side moves on and the other side waits for.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::asleep::{self, Deadlock, Look};
 use crate::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::deadline::Deadline;
 use crate::futex;
@@ -94,20 +96,29 @@ impl Cursor {
     }
 
     // ANCHOR: wait
-    /// Waits until the position is `ready` or the deadline has passed, in sleeps of at most `nap`.
+    /// Waits until the position is `ready` or the deadline has passed, in sleeps of at most `nap`;
+    /// `what` for, it says to others.
     #[inline]
-    pub fn wait(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) {
-        if soon(LOOKS_AT_A_WORD, || ready(self.get()).then_some(())).is_some() {
-            return;
+    pub fn wait(
+        &self,
+        deadline: Deadline,
+        nap: Duration,
+        what: fmt::Arguments<'_>,
+        ready: impl Fn(Position) -> bool,
+    ) -> Result<(), Deadlock> {
+        let is_ready = || ready(self.get()).then_some(());
+        if soon(LOOKS_AT_A_WORD, is_ready).is_some() {
+            return Ok(());
         }
-        while !self.sleep(deadline, nap, &ready) && !deadline.has_passed() {}
+        let sleep = |limit| self.sleep(limit, &ready).then_some(());
+        let look = || is_ready().map_or(Look::InVain(0), Look::Found);
+        asleep::wait(deadline, nap, what, sleep, look).map(|_| ())
     }
 
     /// Sleeps once, unless the position is ready; says whether it is.
-    fn sleep(&self, deadline: Deadline, nap: Duration, ready: impl Fn(Position) -> bool) -> bool {
+    fn sleep(&self, limit: Duration, ready: impl Fn(Position) -> bool) -> bool {
         self.sleepers.fetch_add(1, SeqCst);
         let seen = self.get();
-        let limit = deadline.remaining().unwrap_or(nap).min(nap);
         if ready(seen) || !futex::wait(&self.word, seen.0, limit) {
             self.sleepers.fetch_sub(1, SeqCst);
         }

@@ -1,5 +1,6 @@
 //! A point in time that every kind of wait here understands.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -12,24 +13,32 @@ pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// When to give up waiting, on the clock that never jumps (`CLOCK_MONOTONIC`). The standard
 /// library's `Instant` is the same clock but does not show its number, which `pthread` wants.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Option<Duration>);
+pub(crate) enum Deadline {
+    At(Duration),
+    /// With the line that waits so long, if it is the user's.
+    Never(Option<&'static Location<'static>>),
+}
 
 impl Deadline {
-    pub const NEVER: Deadline = Deadline(None);
+    pub const NEVER: Deadline = Deadline::Never(None);
     /// Has passed, for which nobody needs to look at the clock.
-    pub const NOW: Deadline = Deadline(Some(Duration::ZERO));
+    pub const NOW: Deadline = Deadline::At(Duration::ZERO);
+
+    /// No limit, in a call of the user's.
+    #[track_caller]
+    pub fn never() -> Self {
+        Deadline::Never(Some(Location::caller()))
+    }
 
     /// A limit too far away to be represented is no limit.
+    #[track_caller]
     pub fn after(limit: Duration) -> Self {
         if limit.is_zero() {
             return Self::NOW;
         }
-        Deadline(now().checked_add(limit))
-    }
-
-    /// The earlier of this deadline and `limit` from now.
-    pub fn within(self, limit: Duration) -> Self {
-        Self::after(self.remaining().map_or(limit, |left| left.min(limit)))
+        now()
+            .checked_add(limit)
+            .map_or_else(Self::never, Deadline::At)
     }
 
     /// The later of this deadline and `grace` from now.
@@ -42,9 +51,10 @@ impl Deadline {
 
     /// The time left, zero once it has passed; `None` for a wait without a limit.
     pub fn remaining(self) -> Option<Duration> {
-        match self.0 {
-            Some(Duration::ZERO) => self.0,
-            end => end.map(|end| end.saturating_sub(now())),
+        match self {
+            Deadline::Never(_) => None,
+            Deadline::At(Duration::ZERO) => Some(Duration::ZERO),
+            Deadline::At(end) => Some(end.saturating_sub(now())),
         }
     }
 

@@ -119,17 +119,32 @@ impl Identity {
 
 /// Of a process's flags: it runs no more of its program.
 const PF_EXITING: u32 = 4;
+/// It was forked, and has not started another program.
+const PF_FORKNOEXEC: u32 = 0x40;
 
-/// Some fields of `/proc/PID/stat` (proc_pid_stat(5)): 4, 9, 20 and 22.
-struct Status {
+/// Some fields of `/proc/PID/stat` (proc_pid_stat(5)): 3, 4, 9, 20, 22 and 52.
+pub(crate) struct Status {
+    state: u8,
     parent: u32,
     flags: u32,
-    threads: u32,
+    pub threads: u32,
     start: u32,
+    /// As `waitpid` has it, of a zombie.
+    pub exit: i32,
 }
 
 impl Status {
-    fn of(pid: u32) -> io::Result<Status> {
+    /// Whether all its threads have ended, and nobody has waited for it yet.
+    pub fn is_zombie(&self) -> bool {
+        self.state == b'Z' && self.threads <= 1
+    }
+
+    /// Whether it runs another program than its parent did when it was forked.
+    pub fn has_executed(&self) -> bool {
+        self.flags & PF_FORKNOEXEC == 0
+    }
+
+    pub fn of(pid: u32) -> io::Result<Status> {
         Self::read(&format!("/proc/{pid}/stat"))
     }
 
@@ -142,10 +157,12 @@ impl Status {
                 .ok()?
                 .split_whitespace();
             let status = Status {
-                parent: fields.nth(1)?.parse().ok()?,
+                state: *fields.next()?.as_bytes().first()?,
+                parent: fields.next()?.parse().ok()?,
                 flags: fields.nth(4)?.parse().ok()?,
                 threads: fields.nth(10)?.parse().ok()?,
                 start: fields.nth(1)?.parse::<u64>().ok()? as u32,
+                exit: fields.nth(29)?.parse().ok()?,
             };
             Some(status)
         };
@@ -161,6 +178,7 @@ mod tests {
     fn the_fields_are_those_of_this_process() {
         let status = Status::of(own_pid()).expect("/proc is there");
         assert_eq!(status.parent, std::os::unix::process::parent_id());
+        assert!(!status.is_zombie() && status.has_executed() && status.exit == 0);
         let tasks = fs::read_dir("/proc/self/task")
             .expect("/proc is there")
             .count();

@@ -13,8 +13,8 @@
 //! Small files serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up),
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
-//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `mutex.rs` (the mutex
-//! under every lock) and `owned.rs` (which process holds it). Each file uses only those named before
+//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `asleep/` (who waits for
+//! what cannot come), `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses only those named before
 //! it, first of these, then of the table: so this is also an order to read them in.
 //! `tests/order.rs` holds it.
 //!
@@ -78,6 +78,7 @@ compile_error!(
      mutexes, pidfd): use a Linux machine, a container, or WSL 2"
 );
 
+mod asleep;
 mod atomic;
 mod codec;
 mod cursor;
@@ -99,6 +100,7 @@ mod ring;
 mod shared;
 mod words;
 
+pub use asleep::Deadlock;
 pub use lock::{Guard, Lock, LockError};
 pub use manager::{LockProxy, LockProxyGuard, Manager, ManagerError, ValueProxy};
 pub use pipe::{Connection, PipeError, pipe, pipe_with_capacity};

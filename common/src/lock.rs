@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
+use crate::asleep::Object;
 use crate::deadline::Deadline;
 use crate::memory::SharedMemory;
 pub use crate::owned::LockError;
@@ -43,8 +44,9 @@ impl Lock {
     ///
     /// # Errors
     /// The system has no memory to map.
+    #[track_caller]
     pub fn new() -> io::Result<Self> {
-        Locked::new(&[()]).map(Lock)
+        Locked::new(&[()], Object::new("lock")).map(Lock)
     }
 
     /// Takes the lock, waiting for as long as that takes.
@@ -52,8 +54,9 @@ impl Lock {
     /// # Errors
     /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Result<Guard<'_>, LockError> {
-        self.0.first(Deadline::NEVER, Death::Reported)
+        self.0.first(Deadline::never(), Death::Reported)
     }
 
     /// Takes the lock if it is free.
@@ -78,8 +81,9 @@ impl Lock {
     /// # Errors
     /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
     /// [`LockError::OwnerRuns`] what the lock protects may still change.
+    #[track_caller]
     pub fn recover(&self) -> Result<Guard<'_>, LockError> {
-        self.0.first(Deadline::NEVER, Death::Forgiven)
+        self.0.first(Deadline::never(), Death::Forgiven)
     }
 }
 
@@ -139,32 +143,36 @@ impl<T: ?Sized> Drop for Guard<'_, T> {
 }
 
 /// Plain data in shared memory behind one lock: what `Lock`, `Value` and `Array` are made of.
-pub(crate) struct Locked<T: Pod>(ManuallyDrop<SharedMemory<OwnedMutex, T>>);
+pub(crate) struct Locked<T: Pod> {
+    memory: ManuallyDrop<SharedMemory<OwnedMutex, T>>,
+    object: Object,
+}
 
 impl<T: Pod> Locked<T> {
-    pub fn new(values: &[T]) -> io::Result<Self> {
+    pub fn new(values: &[T], object: Object) -> io::Result<Self> {
         let memory = SharedMemory::<OwnedMutex, T>::new(values.len())?;
         // SAFETY: nobody else knows this memory yet, and it has room for `values.len()` items.
         unsafe {
             memory.items().as_mut().copy_from_slice(values);
             OwnedMutex::init(memory.head(), memory.bytes())?;
         }
-        Ok(Locked(ManuallyDrop::new(memory)))
+        let memory = ManuallyDrop::new(memory);
+        Ok(Locked { memory, object })
     }
 
     pub fn len(&self) -> usize {
-        self.0.items().len()
+        self.memory.items().len()
     }
 
     /// A guard for all items.
     pub fn all(&self, deadline: Deadline, death: Death) -> Result<Guard<'_, [T]>, LockError> {
-        self.guard(self.0.items(), deadline, death)
+        self.guard(self.memory.items(), deadline, death)
     }
 
     /// A guard for the first item alone, of at least one.
     #[inline]
     pub fn first(&self, deadline: Deadline, death: Death) -> Result<Guard<'_, T>, LockError> {
-        self.guard(self.0.items().cast(), deadline, death)
+        self.guard(self.memory.items().cast(), deadline, death)
     }
 
     #[inline]
@@ -175,13 +183,13 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let mutex = self.mutex();
-        mutex.acquire(deadline, death)?;
+        mutex.acquire(self.object, deadline, death)?;
         Ok(Guard { mutex, data })
     }
 
     fn mutex(&self) -> &OwnedMutex {
         // SAFETY: `new` initialised it, and it stays mapped as long as `self`.
-        unsafe { self.0.head().as_ref() }
+        unsafe { self.memory.head().as_ref() }
     }
 }
 
@@ -189,7 +197,7 @@ impl<T: Pod> Drop for Locked<T> {
     fn drop(&mut self) {
         if self.mutex().retire() {
             // SAFETY: dropped once, here; no guard borrows it any more.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
         }
     }
 }

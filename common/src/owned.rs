@@ -12,10 +12,11 @@ use std::thread;
 
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap};
 
+use crate::asleep::{self, Deadlock, Look, OWNER, Object};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
-use crate::mutex::{MutexError, RawMutex};
+use crate::mutex::{Acquired, MutexError, RawMutex};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,9 @@ pub enum LockError {
         /// Its pid.
         pid: u32,
     },
+    /// Nobody can go on: the lock's owner waits, too.
+    #[error(transparent)]
+    Deadlock(#[from] Deadlock),
     /// This thread is ending: what a destructor of a thread-local variable locks cannot be counted.
     #[error("this thread is ending: take no lock in a destructor of a thread-local variable")]
     ThreadEnds,
@@ -85,20 +89,29 @@ impl OwnedMutex {
     pub unsafe fn init(this: NonNull<OwnedMutex>, bytes: usize) -> io::Result<()> {
         // SAFETY: as the caller promises.
         unsafe { RawMutex::init(NonNull::new_unchecked(&raw mut (*this.as_ptr()).mutex))? };
+        asleep::found();
         watch_forks();
         locks().insert(this.as_ptr().expose_provenance(), bytes);
         Ok(())
     }
 
-    /// Waits until the mutex is the caller's.
+    /// Waits until the mutex of this object is the caller's.
     #[inline]
-    pub fn acquire(&self, deadline: Deadline, death: Death) -> Result<(), LockError> {
+    pub fn acquire(
+        &self,
+        object: Object,
+        deadline: Deadline,
+        death: Death,
+    ) -> Result<(), LockError> {
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
             None => return Err(LockError::ThreadEnds),
         }
-        self.mutex.acquire(deadline)?;
+        match self.mutex.try_acquire() {
+            Err(MutexError::TimedOut) => self.wait(object, deadline)?,
+            acquired => acquired?,
+        };
         if self.mutex.is_abandoned() {
             self.inherit(death).inspect_err(|_| self.mutex.release())?;
         }
@@ -113,6 +126,23 @@ impl OwnedMutex {
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
+    }
+
+    #[cold]
+    fn wait(&self, object: Object, deadline: Deadline) -> Result<Acquired, LockError> {
+        let done = |acquired| match acquired {
+            Err(MutexError::TimedOut) => None,
+            acquired => Some(acquired),
+        };
+        let nap = |limit| done(self.mutex.acquire(Deadline::after(limit)));
+        // That the time was up does not prove that the mutex is held.
+        let look = || match done(self.mutex.try_acquire()) {
+            Some(acquired) => Look::Found(acquired),
+            None => Look::InVain(Identity(self.owner.load(Relaxed)).pid()),
+        };
+        let what = format_args!("{object}, which {OWNER} holds");
+        let acquired = asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?;
+        Ok(acquired.unwrap_or(Err(MutexError::TimedOut))?)
     }
 
     /// Whether the mutex, whose owner died, may be this thread's.

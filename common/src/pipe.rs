@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::asleep::{self, Deadlock, Look, Object};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
@@ -41,6 +42,7 @@ use crate::queue::{DEFAULT_CAPACITY, GetError, PutError, Queue};
 ///
 /// # Errors
 /// The system has no memory to map.
+#[track_caller]
 pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
     pipe_with_capacity(DEFAULT_CAPACITY)
 }
@@ -49,11 +51,13 @@ pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
 ///
 /// # Errors
 /// A capacity of a gibibyte or more; the system has no memory to map.
+#[track_caller]
 pub fn pipe_with_capacity<A, B>(
     capacity: usize,
 ) -> io::Result<(Connection<A, B>, Connection<B, A>)> {
-    let there = Arc::new(Queue::with_capacity(capacity)?);
-    let back = Arc::new(Queue::with_capacity(capacity)?);
+    let object = Object::new("pipe");
+    let there = Arc::new(Queue::of(capacity, object)?);
+    let back = Arc::new(Queue::of(capacity, object)?);
     let users = Arc::new(SharedMemory::new(0)?);
     let first = Connection::new(Arc::clone(&there), Arc::clone(&back), 0, Arc::clone(&users));
     let second = Connection::new(back, there, 1, users);
@@ -141,6 +145,9 @@ pub enum PipeError {
         /// The pipe's capacity, in bytes.
         capacity: usize,
     },
+    /// Nobody can go on: the process with the other end waits, too.
+    #[error(transparent)]
+    Deadlock(#[from] Deadlock),
     /// The item could not be sent.
     #[error(transparent)]
     Send(PutError),
@@ -154,8 +161,9 @@ impl<S: Serialize, R> Connection<S, R> {
     ///
     /// # Errors
     /// [`PipeError`], but not [`PipeError::TimedOut`].
+    #[track_caller]
     pub fn send(&self, item: &S) -> Result<(), PipeError> {
-        self.send_until(item, Deadline::NEVER)
+        self.send_until(item, Deadline::never())
     }
 
     /// Sends the item, waiting for room for at most `limit`.
@@ -172,23 +180,22 @@ impl<S: Serialize, R> Connection<S, R> {
             self.next_look.0.set(Deadline::after(LONGEST_SLEEP));
             self.users.check_other()?;
         }
-        loop {
-            match self
-                .outgoing
-                .put_until(item, deadline.within(LONGEST_SLEEP))
-            {
-                Ok(()) => return Ok(()),
-                Err(PutError::Closed) => return Err(PipeError::Closed),
-                Err(PutError::Full) => self.users.check_other()?,
-                Err(PutError::TooLarge { size, capacity }) => {
-                    return Err(PipeError::TooLarge { size, capacity });
-                }
-                Err(error) => return Err(PipeError::Send(error)),
+        let put = |deadline| match self.outgoing.put_until(item, deadline) {
+            Ok(()) => Some(Ok(())),
+            Err(PutError::Full) => None,
+            Err(PutError::Closed) => Some(Err(PipeError::Closed)),
+            Err(PutError::TooLarge { size, capacity }) => {
+                Some(Err(PipeError::TooLarge { size, capacity }))
             }
-            if deadline.has_passed() {
-                return Err(PipeError::TimedOut);
-            }
-        }
+            Err(error) => Some(Err(PipeError::Send(error))),
+        };
+        let what = format_args!("room in {}", self.outgoing.object());
+        let nap = |limit| put(Deadline::after(limit));
+        let look = || match put(Deadline::NOW).or_else(|| self.users.check_other().err().map(Err)) {
+            Some(done) => Look::Found(done),
+            None => Look::InVain(0),
+        };
+        asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.unwrap_or(Err(PipeError::TimedOut))
     }
 }
 
@@ -197,8 +204,9 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     ///
     /// # Errors
     /// [`PipeError`], but not [`PipeError::TimedOut`].
+    #[track_caller]
     pub fn recv(&self) -> Result<R, PipeError> {
-        self.recv_until(Deadline::NEVER)
+        self.recv_until(Deadline::never())
     }
 
     /// Receives an item, waiting for one for at most `limit`.
@@ -235,24 +243,22 @@ impl<S, R> Connection<S, R> {
     /// Waits for an item or the end, which only this process can take away.
     fn wait(&self, deadline: Deadline) -> Result<(), PipeError> {
         self.users.claim()?;
-        loop {
-            match self.incoming.wait_until(deadline.within(LONGEST_SLEEP)) {
-                Ok(()) | Err(GetError::Closed) => return Ok(()),
-                Err(GetError::Empty) => {}
-                Err(error) => return Err(PipeError::Receive(error)),
+        let arrived = |deadline| match self.incoming.wait_until(deadline) {
+            Ok(()) | Err(GetError::Closed) => Some(Ok(())),
+            Err(GetError::Empty) => None,
+            Err(error) => Some(Err(PipeError::Receive(error))),
+        };
+        let what = format_args!("an item in {}", self.incoming.object());
+        let nap = |limit| arrived(Deadline::after(limit));
+        let look = || {
+            let died = self.users.check_other().err().map(Err);
+            // Its last words may have come before it died.
+            match arrived(Deadline::NOW).or(died) {
+                Some(done) => Look::Found(done),
+                None => Look::InVain(0),
             }
-            if let Err(died) = self.users.check_other() {
-                // Its last words may have come since.
-                return if self.incoming.is_empty() {
-                    Err(died)
-                } else {
-                    Ok(())
-                };
-            }
-            if deadline.has_passed() {
-                return Err(PipeError::TimedOut);
-            }
-        }
+        };
+        asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.unwrap_or(Err(PipeError::TimedOut))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::asleep::{Deadlock, Object};
 use crate::codec::{decode, encode, with_buffer};
 use crate::deadline::Deadline;
 use crate::ring::{Ring, RingError};
@@ -76,6 +77,9 @@ pub enum PutError {
     /// The item's `Serialize` failed.
     #[error("the item cannot be encoded")]
     Encode(#[source] postcard::Error),
+    /// Nobody can go on: who could make room waits, too, or is dead.
+    #[error(transparent)]
+    Deadlock(Deadlock),
     /// The system refused.
     #[error("the system cannot put the item on the queue")]
     System(#[source] io::Error),
@@ -94,6 +98,9 @@ pub enum GetError {
     /// This item cannot be decoded. It is gone; the items after it are not affected.
     #[error("the item cannot be decoded: {0}")]
     Decode(String),
+    /// Nobody can go on: who could put an item waits, too, or is dead.
+    #[error(transparent)]
+    Deadlock(Deadlock),
     /// The system refused.
     #[error("the system cannot get an item from the queue")]
     System(#[source] io::Error),
@@ -104,6 +111,7 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     /// The system has no memory to map.
+    #[track_caller]
     pub fn new() -> io::Result<Self> {
         Self::with_capacity(DEFAULT_CAPACITY)
     }
@@ -113,11 +121,20 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     /// A capacity of a gibibyte or more; the system has no memory to map.
+    #[track_caller]
     pub fn with_capacity(capacity: usize) -> io::Result<Self> {
+        Self::of(capacity, Object::new("queue"))
+    }
+
+    pub(crate) fn of(capacity: usize, object: Object) -> io::Result<Self> {
         Ok(Queue {
-            ring: Ring::new(capacity)?,
+            ring: Ring::new(capacity, object)?,
             items: PhantomData,
         })
+    }
+
+    pub(crate) fn object(&self) -> Object {
+        self.ring.object()
     }
 
     /// The number of items. Others put and get meanwhile, so it may be out of date already.
@@ -153,8 +170,9 @@ impl<T: Serialize> Queue<T> {
     ///
     /// # Errors
     /// [`PutError`], but not [`PutError::Full`].
+    #[track_caller]
     pub fn put(&self, item: &T) -> Result<(), PutError> {
-        self.put_until(item, Deadline::NEVER)
+        self.put_until(item, Deadline::never())
     }
 
     /// Puts the item if there is room now. Python: `put_nowait`.
@@ -188,8 +206,9 @@ impl<T: DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     /// [`GetError`], but not [`GetError::Empty`].
+    #[track_caller]
     pub fn get(&self) -> Result<T, GetError> {
-        self.get_until(Deadline::NEVER)
+        self.get_until(Deadline::never())
     }
 
     /// Takes the oldest item if there is one now. Python: `get_nowait`.
@@ -209,11 +228,15 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     /// Takes items until the queue is closed and empty. An item that cannot be decoded is an
-    /// error in its place.
+    /// error in its place; [`GetError::Deadlock`] is the last.
+    #[track_caller]
     pub fn iter(&self) -> impl Iterator<Item = Result<T, GetError>> {
-        std::iter::from_fn(|| match self.get() {
-            Err(GetError::Closed) => None,
-            item => Some(item),
+        let deadline = Deadline::never();
+        let mut over = false;
+        std::iter::from_fn(move || {
+            let item = (!over).then(|| self.get_until(deadline))?;
+            over = matches!(item, Err(GetError::Closed | GetError::Deadlock(_)));
+            (!matches!(item, Err(GetError::Closed))).then_some(item)
         })
     }
 
@@ -242,6 +265,7 @@ impl From<RingError> for PutError {
             RingError::Closed => PutError::Closed,
             RingError::TimedOut => PutError::Full,
             RingError::TooLarge { size, capacity } => PutError::TooLarge { size, capacity },
+            RingError::Deadlock(all) => PutError::Deadlock(all),
             RingError::System(error) => PutError::System(error),
         }
     }
@@ -252,6 +276,7 @@ impl From<RingError> for GetError {
         match error {
             RingError::Closed => GetError::Closed,
             RingError::TimedOut => GetError::Empty,
+            RingError::Deadlock(all) => GetError::Deadlock(all),
             RingError::System(error) => GetError::System(error),
             error @ RingError::TooLarge { .. } => GetError::System(io::Error::other(error)),
         }

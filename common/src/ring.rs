@@ -13,6 +13,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use crate::asleep::{self, Deadlock, Object};
 use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
@@ -68,6 +69,8 @@ struct Ends {
 pub(crate) struct Ring {
     memory: SharedMemory<Ends, u8>,
     nap: Duration,
+    /// What its user knows it as.
+    object: Object,
 }
 
 /// Why a record could not be put or taken.
@@ -79,6 +82,8 @@ pub(crate) enum RingError {
     TimedOut,
     #[error("a record of {size} bytes for a ring of {capacity}")]
     TooLarge { size: usize, capacity: usize },
+    #[error(transparent)]
+    Deadlock(#[from] Deadlock),
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -95,7 +100,8 @@ impl Taker for () {}
 
 impl Ring {
     /// A ring with room for at least one record of `capacity` bytes.
-    pub fn new(capacity: usize) -> io::Result<Self> {
+    pub fn new(capacity: usize, object: Object) -> io::Result<Self> {
+        asleep::found();
         if capacity > LARGEST - HEADER {
             let message = format!(
                 "a capacity of {capacity} bytes; the largest is {}",
@@ -115,6 +121,7 @@ impl Ring {
         Ok(Ring {
             memory,
             nap: LONGEST_SLEEP,
+            object,
         })
     }
 
@@ -122,6 +129,10 @@ impl Ring {
     pub fn with_long_sleeps(self) -> Self {
         let nap = 10 * LONGEST_SLEEP;
         Ring { nap, ..self }
+    }
+
+    pub fn object(&self) -> Object {
+        self.object
     }
 
     /// The longest record that fits.
@@ -168,11 +179,12 @@ impl Ring {
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
             }
-            ends.head.wait(deadline, self.nap, |taken| {
+            let what = format_args!("room in {}", self.object);
+            ends.head.wait(deadline, self.nap, what, |taken| {
                 // `tail` too: whoever closes may be killed before it has closed `head`.
                 let tail = ends.tail.get();
                 taken.is_closed() || tail.is_closed() || self.room(tail, taken) >= size
-            });
+            })?;
         }
     }
 
@@ -222,9 +234,10 @@ impl Ring {
             if deadline.has_passed() {
                 return Err(RingError::TimedOut);
             }
-            tail.wait(deadline, self.nap, |put| {
+            let what = format_args!("an item in {}", self.object);
+            tail.wait(deadline, self.nap, what, |put| {
                 put.is_closed() || put.ahead_of(head.get()) != 0
-            });
+            })?;
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
+use crate::asleep::Object;
 use crate::deadline::Deadline;
 use crate::lock::{Guard, LockError, Locked};
 use crate::owned::Death;
@@ -66,8 +67,9 @@ impl<T: Pod> Value<T> {
     ///
     /// # Errors
     /// The system has no memory to map.
+    #[track_caller]
     pub fn new(value: T) -> io::Result<Self> {
-        Locked::new(&[value]).map(Value)
+        Locked::new(&[value], Object::new("value")).map(Value)
     }
 
     /// Takes the value's lock and leads to the value, waiting for as long as that takes.
@@ -75,8 +77,9 @@ impl<T: Pod> Value<T> {
     /// # Errors
     /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Result<Guard<'_, T>, LockError> {
-        self.0.first(Deadline::NEVER, Death::Reported)
+        self.0.first(Deadline::never(), Death::Reported)
     }
 
     /// Takes the lock if it is free.
@@ -101,8 +104,9 @@ impl<T: Pod> Value<T> {
     /// # Errors
     /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
     /// [`LockError::OwnerRuns`] the data may still change.
+    #[track_caller]
     pub fn recover(&self) -> Result<Guard<'_, T>, LockError> {
-        self.0.first(Deadline::NEVER, Death::Forgiven)
+        self.0.first(Deadline::never(), Death::Forgiven)
     }
 }
 
@@ -134,8 +138,9 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     /// The system has no memory to map.
+    #[track_caller]
     pub fn new(values: &[T]) -> io::Result<Self> {
-        Locked::new(values).map(Array)
+        Locked::new(values, Object::new("array")).map(Array)
     }
 
     /// The number of values.
@@ -153,8 +158,9 @@ impl<T: Pod> Array<T> {
     /// # Errors
     /// [`LockError`], but not [`LockError::TimedOut`].
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Result<Guard<'_, [T]>, LockError> {
-        self.0.all(Deadline::NEVER, Death::Reported)
+        self.0.all(Deadline::never(), Death::Reported)
     }
 
     /// Takes the lock if it is free.
@@ -179,8 +185,9 @@ impl<T: Pod> Array<T> {
     /// # Errors
     /// [`LockError`], but neither [`LockError::TimedOut`] nor [`LockError::OwnerDied`]. With
     /// [`LockError::OwnerRuns`] the data may still change.
+    #[track_caller]
     pub fn recover(&self) -> Result<Guard<'_, [T]>, LockError> {
-        self.0.all(Deadline::NEVER, Death::Forgiven)
+        self.0.all(Deadline::never(), Death::Forgiven)
     }
 }
 

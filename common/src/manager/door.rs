@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::error::ManagerError;
 use super::wire::{PART, Reply, Request, Socket};
+use crate::asleep::{self, Look, OWNER};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::{Identity, own_pid};
@@ -68,9 +69,49 @@ impl Door {
         self.server.0
     }
 
-    /// One request, one reply, on this thread's own connection.
+    /// One request, one reply.
     pub fn call(&self, request: Request) -> Result<Reply, ManagerError> {
-        let call = |lines: &RefCell<HashMap<u64, Line>>| {
+        self.talk(|line| ask(line, request))
+    }
+
+    /// Waits for a lock.
+    pub fn acquire(&self, id: u32, deadline: Deadline) -> Result<(), ManagerError> {
+        let what = format_args!(
+            "lock {id} of the manager (pid {}), which {OWNER} holds",
+            self.server.pid()
+        );
+        let acquired = self.talk(|line| {
+            line.send(&Request::Acquire(id))?;
+            if let Some(reply) = line.receive_soon()? {
+                return Ok(Ok(reply));
+            }
+            let nap = |limit| match line.is_readable(limit) {
+                Ok(false) => None,
+                Ok(true) => Some(line.receive()),
+                Err(error) => Some(Err(error)),
+            };
+            // The lock may come in between, before the answer.
+            let look = || match ask(line, Request::Holder(id)) {
+                Ok(Reply::HeldBy(pid)) => Look::InVain(pid),
+                reply => Look::Found(reply.and_then(|reply| {
+                    line.receive::<Reply>()?;
+                    Ok(reply)
+                })),
+            };
+            match asleep::wait(deadline, LONGEST_SLEEP, what, nap, look) {
+                Ok(reply) => reply.unwrap_or(Ok(Reply::Misunderstood)).map(Ok),
+                Err(deadlock) => match ask(line, Request::Withdraw(id))? {
+                    Reply::HeldBy(_) => Ok(Err(deadlock)),
+                    reply => line.receive::<Reply>().map(|_| Ok(reply)),
+                },
+            }
+        })?;
+        is_done(acquired?)
+    }
+
+    /// On this thread's own connection.
+    fn talk<T>(&self, talk: impl FnOnce(&Socket) -> io::Result<T>) -> Result<T, ManagerError> {
+        let talk = |lines: &RefCell<HashMap<u64, Line>>| {
             let mut lines = lines.borrow_mut();
             let pid = own_pid();
             // Copies of the parent's, here since the fork.
@@ -79,8 +120,7 @@ impl Door {
                 Entry::Occupied(line) => line.into_mut(),
                 Entry::Vacant(place) => place.insert(self.connect()?),
             };
-            let sent = line.socket.send(&request);
-            sent.and_then(|()| line.socket.receive())
+            talk(&line.socket)
                 .map_err(|error| self.broken(error))
                 .inspect_err(|_| {
                     lines.remove(&self.server.0);
@@ -88,7 +128,7 @@ impl Door {
         };
         // A guard in another thread-local variable may be dropped after the lines.
         let ending = || ManagerError::System(io::Error::other("the thread is ending"));
-        LINES.try_with(call).unwrap_or_else(|_| Err(ending()))
+        LINES.try_with(talk).unwrap_or_else(|_| Err(ending()))
     }
 
     fn connect(&self) -> Result<Line, ManagerError> {
@@ -103,12 +143,7 @@ impl Door {
 
     /// A request that is answered with `Done`.
     pub fn command(&self, request: Request) -> Result<(), ManagerError> {
-        match self.call(request)? {
-            Reply::Done => Ok(()),
-            Reply::AlreadyHeld => Err(ManagerError::AlreadyHeld),
-            Reply::TooLarge { size, limit } => Err(ManagerError::TooLarge { size, limit }),
-            _ => Err(ManagerError::NoSuchObject),
-        }
+        is_done(self.call(request)?)
     }
 
     /// Sends all parts of a value but the last, which is returned for the request that ends it.
@@ -154,5 +189,19 @@ impl Door {
             InvalidData => ManagerError::Decode(error.to_string()),
             _ => ManagerError::System(error),
         }
+    }
+}
+
+fn ask(line: &Socket, request: Request) -> io::Result<Reply> {
+    line.send(&request)?;
+    line.receive()
+}
+
+fn is_done(reply: Reply) -> Result<(), ManagerError> {
+    match reply {
+        Reply::Done => Ok(()),
+        Reply::AlreadyHeld => Err(ManagerError::AlreadyHeld),
+        Reply::TooLarge { size, limit } => Err(ManagerError::TooLarge { size, limit }),
+        _ => Err(ManagerError::NoSuchObject),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::asleep::Deadlock;
 use crate::process::SpawnError;
 
 /// Why a manager did not do what it was asked to.
@@ -17,6 +18,9 @@ pub enum ManagerError {
     /// This thread holds the lock already. Waiting for itself, it would wait for ever.
     #[error("this thread holds the manager's lock already: drop its guard before taking it again")]
     AlreadyHeld,
+    /// Nobody can go on: the lock's holder waits, too.
+    #[error(transparent)]
+    Deadlock(#[from] Deadlock),
     /// The value's `Serialize` failed; the manager's copy is unchanged.
     #[error("the value cannot be encoded")]
     Encode(#[source] postcard::Error),

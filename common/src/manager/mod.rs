@@ -16,6 +16,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
+use crate::deadline::Deadline;
 use crate::identity::Identity;
 use crate::process::{Process, ProcessError};
 use descriptors::close_all_but;
@@ -86,7 +87,8 @@ impl Manager {
             serve(theirs, LARGEST)
         });
         let _ = mask.thread_set_mask();
-        let server = server?;
+        let mut server = server?;
+        server.only_answers();
         let door = Door::open(Identity::of(server.pid()), entrance);
         Ok(Manager { door, server })
     }
@@ -198,9 +200,10 @@ impl LockProxy {
     /// Takes the lock, waiting for as long as that takes; first come, first served.
     ///
     /// # Errors
-    /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`].
+    /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`], [`ManagerError::Deadlock`].
+    #[track_caller]
     pub fn lock(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
-        self.0.door.command(Request::Acquire(self.0.id))?;
+        self.0.door.acquire(self.0.id, Deadline::never())?;
         Ok(LockProxyGuard {
             lock: &self.0,
             not_send: PhantomData,

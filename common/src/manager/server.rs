@@ -84,6 +84,7 @@ struct Server {
 
 struct Client {
     socket: Socket,
+    pid: u32,
     /// The parts so far of a value that is being sent, and how long it is to be.
     inbox: Vec<u8>,
     announced: usize,
@@ -95,6 +96,7 @@ struct Client {
 impl Client {
     fn new(socket: Socket) -> Self {
         Client {
+            pid: socket.peer(),
             socket,
             inbox: Vec::new(),
             announced: 0,
@@ -136,7 +138,9 @@ impl Server {
             Request::Get(id)
             | Request::Set(id, _)
             | Request::Acquire(id)
-            | Request::Release(id) => id,
+            | Request::Release(id)
+            | Request::Holder(id)
+            | Request::Withdraw(id) => id,
             _ => u32::MAX,
         };
         let limit = self.limit;
@@ -184,6 +188,14 @@ impl Server {
                     }
                     Reply::Done
                 }
+            }
+            (request @ (Request::Holder(_) | Request::Withdraw(_)), Some(Owned::Lock(line))) => {
+                let holder = line.front().copied();
+                if matches!(request, Request::Withdraw(_)) && holder != Some(from) {
+                    line.retain(|&client| client != from);
+                }
+                let holder = holder.and_then(|holder| self.clients.get(&holder));
+                Reply::HeldBy(holder.map_or(0, |holder| holder.pid))
             }
             (Request::Release(_), Some(Owned::Lock(line))) if line.front() == Some(&from) => {
                 line.pop_front();

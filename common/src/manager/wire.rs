@@ -3,11 +3,14 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
-    socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, getsockopt, send,
+    sendmsg, shutdown, socketpair,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,15 +37,27 @@ pub(super) enum Request {
     Set(u32, Vec<u8>),
     Acquire(u32),
     Release(u32),
+    /// Who holds a lock that the client has asked for and not got yet.
+    Holder(u32),
+    /// It does not wait for that lock any more. Answered as `Holder`: it may have got it.
+    Withdraw(u32),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
     Done,
     Created(u32),
-    Value { part: Vec<u8>, more: bool },
+    Value {
+        part: Vec<u8>,
+        more: bool,
+    },
     AlreadyHeld,
-    TooLarge { size: usize, limit: usize },
+    /// Its pid; 0 if nobody does.
+    HeldBy(u32),
+    TooLarge {
+        size: usize,
+        limit: usize,
+    },
     Misunderstood,
 }
 
@@ -89,15 +104,45 @@ impl Socket {
     /// of this type is `InvalidData`.
     pub fn receive<T: DeserializeOwned>(&self) -> io::Result<T> {
         with_buffer(|bytes| {
-            let arrived = soon(LOOKS_BY_SYSTEM_CALL, || {
-                match self.take(bytes, MsgFlags::MSG_DONTWAIT) {
-                    Err(Errno::EAGAIN) => None,
-                    taken => Some(taken),
-                }
-            });
+            let arrived = self.take_soon(bytes);
             arrived.unwrap_or_else(|| self.take(bytes, MsgFlags::empty()))?;
             understand(bytes)
         })
+    }
+
+    /// Like [`receive`](Socket::receive), but `None` if it would have to sleep.
+    pub fn receive_soon<T: DeserializeOwned>(&self) -> io::Result<Option<T>> {
+        with_buffer(|bytes| match self.take_soon(bytes) {
+            Some(taken) => taken
+                .map_err(Into::into)
+                .and_then(|()| understand(bytes))
+                .map(Some),
+            None => Ok(None),
+        })
+    }
+
+    fn take_soon(&self, bytes: &mut Vec<u8>) -> Option<nix::Result<()>> {
+        soon(LOOKS_BY_SYSTEM_CALL, || {
+            match self.take(bytes, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => None,
+                taken => Some(taken),
+            }
+        })
+    }
+
+    /// Waits until there is a message, or the other side's end, for at most `limit`; whether there
+    /// is.
+    pub fn is_readable(&self, limit: Duration) -> io::Result<bool> {
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], limit) {
+            Err(Errno::EINTR) => Ok(false),
+            count => Ok(count? > 0),
+        }
+    }
+
+    /// Who made the pair of sockets: the pid (`SO_PEERCRED`).
+    pub fn peer(&self) -> u32 {
+        getsockopt(self, PeerCredentials).map_or(0, |peer| peer.pid().cast_unsigned())
     }
 
     /// Like [`receive`](Socket::receive), but `WouldBlock` if there is no message.

@@ -61,8 +61,9 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     ///
     /// # Errors
     /// [`TaskError`].
+    #[track_caller]
     pub fn get(self) -> Result<R, TaskError> {
-        match self.get_until(Deadline::NEVER) {
+        match self.get_until(Deadline::never()) {
             Ok(outcome) => outcome.map_err(|error| *error),
             // A wait without a limit ends with an outcome.
             Err(_) => Err(TaskError::PoolFailed("no outcome".into())),
@@ -81,7 +82,8 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// Whether the task is done, so that [`get`](AsyncResult::get) returns at once.
     pub fn ready(&self) -> bool {
         if !self.task.has_arrived() {
-            self.parent.step(Deadline::NOW);
+            // Without a wait there is no deadlock.
+            let _ = self.parent.step(Deadline::NOW);
         }
         self.task.has_arrived()
     }
@@ -95,7 +97,9 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
                 let reason = "a callback waits for the very task that it was called for";
                 return Ok(Err(TaskError::PoolFailed(reason.into()).into()));
             }
-            self.parent.step(deadline);
+            if let Err(deadlock) = self.parent.step(deadline) {
+                return Ok(Err(Box::new(deadlock.into())));
+            }
             if deadline.has_passed() && !self.task.has_arrived() {
                 return Err(self);
             }

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
 
+use crate::asleep::Deadlock;
 use crate::process::SpawnError;
 
 /// Why a pool could not be made or did not end well.
@@ -37,6 +38,9 @@ pub enum PoolError {
         /// The error of the first of them.
         first: TaskError,
     },
+    /// Nobody can go on: the tasks wait, too.
+    #[error(transparent)]
+    Deadlock(Deadlock),
     /// The system refused.
     #[error("the system cannot give memory to the pool")]
     System(#[from] io::Error),
@@ -116,6 +120,11 @@ pub enum TaskError {
     #[error("the pool was terminated before the task was done")]
     #[serde(skip)]
     Terminated,
+    /// Nobody can go on: the tasks wait, too. They still do, so that whoever can give them what
+    /// they wait for can use the pool on.
+    #[error(transparent)]
+    #[serde(skip)]
+    Deadlock(#[from] Deadlock),
     /// The pool can run no more tasks.
     #[error("the pool has failed: {0}")]
     #[serde(skip)]

@@ -38,6 +38,7 @@ use callbacks::{Callbacks, Task};
 use error::Outcome;
 pub use error::{PoolError, TaskData, TaskError};
 
+use crate::asleep::Deadlock;
 use crate::codec::encode;
 use crate::deadline::Deadline;
 use crate::process::Process;
@@ -122,6 +123,7 @@ where
     ///
     /// # Errors
     /// [`PoolError`], but not those of [`join`](Pool::join).
+    #[track_caller]
     pub fn new<F, E>(workers: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -135,6 +137,7 @@ where
     ///
     /// # Errors
     /// [`PoolError`], but not those of [`join`](Pool::join).
+    #[track_caller]
     pub fn with_capacity<F, E>(workers: usize, capacity: usize, task: F) -> Result<Self, PoolError>
     where
         F: Fn(A) -> Result<R, E> + Sync,
@@ -160,6 +163,7 @@ where
     ///
     /// # Errors
     /// [`TaskError`].
+    #[track_caller]
     pub fn apply(&self, argument: &A) -> Result<R, TaskError> {
         self.apply_async(argument).get()
     }
@@ -181,10 +185,12 @@ where
     ///
     /// # Errors
     /// The [`TaskError`] of the first item that has one, when all others are done.
+    #[track_caller]
     pub fn map<I>(&self, items: I) -> Result<Vec<R>, TaskError>
     where
         I: IntoIterator<Item: borrow::Borrow<A>>,
     {
+        let deadline = Deadline::never();
         let items: Vec<_> = items.into_iter().collect();
         let chunk = items
             .len()
@@ -204,19 +210,22 @@ where
             let mut pushed = push(&mut batch, item);
             if pushed.is_ok() && batch.len() > largest && batch.count() > 1 {
                 batch.undo(before); // it goes with the next chunk
-                pushed = push(self.submit_chunk(&mut batch, index, deliver_from), item);
+                pushed = push(
+                    self.submit_chunk(&mut batch, index, deliver_from, deadline)?,
+                    item,
+                );
             }
             if let Err(error) = pushed {
-                self.submit_chunk(&mut batch, index, deliver_from);
+                self.submit_chunk(&mut batch, index, deliver_from, deadline)?;
                 self.parent.refuse(&deliver_from(index), 0..1, &error);
             } else if batch.count() == chunk {
-                self.submit_chunk(&mut batch, index + 1, deliver_from);
+                self.submit_chunk(&mut batch, index + 1, deliver_from, deadline)?;
             }
         }
-        self.submit_chunk(&mut batch, items.len(), deliver_from);
+        self.submit_chunk(&mut batch, items.len(), deliver_from, deadline)?;
 
         while outcomes.borrow().missing > 0 {
-            self.parent.step(Deadline::NEVER);
+            self.parent.step(deadline)?;
         }
         outcomes.replace(Outcomes::new(0)).finish()
     }
@@ -224,6 +233,8 @@ where
     /// Runs a task for each item and yields the outcomes as they come. Python: `imap_unordered`.
     ///
     /// It takes items as workers become free for them, so there may be any number of them.
+    /// [`TaskError::Deadlock`] is the last.
+    #[track_caller]
     pub fn imap_unordered<I>(
         &self,
         items: I,
@@ -234,8 +245,11 @@ where
         let mut items = items.into_iter().fuse();
         let arrived = Rc::new(RefCell::new(VecDeque::new()));
         let mut under_way = 0;
+        let deadline = Deadline::never();
+        let mut over = false;
         iter::from_fn(move || {
-            while under_way < self.parent.workers() * ITEMS_AHEAD
+            while !over
+                && under_way < self.parent.workers() * ITEMS_AHEAD
                 && let Some(item) = items.next()
             {
                 let receiver = Rc::clone(&arrived);
@@ -244,8 +258,11 @@ where
                 self.submit_one(borrow::Borrow::borrow(&item), deliver);
                 under_way += 1;
             }
-            while under_way > 0 && arrived.borrow().is_empty() {
-                self.parent.step(Deadline::NEVER);
+            while !over && under_way > 0 && arrived.borrow().is_empty() {
+                if let Err(deadlock) = self.parent.step(deadline) {
+                    over = true;
+                    return Some(Err(deadlock.into()));
+                }
             }
             under_way = under_way.saturating_sub(1);
             let outcome = arrived.borrow_mut().pop_front()?;
@@ -259,17 +276,18 @@ where
         batch: &'a mut Batch,
         end: usize,
         deliver_from: impl Fn(usize) -> Deliver<'cb, R>,
-    ) -> &'a mut Batch {
+        deadline: Deadline,
+    ) -> Result<&'a mut Batch, Deadlock> {
         let full = std::mem::replace(batch, Batch::new());
         if full.count() > 0 {
             let start = end - full.count();
             // As the ring has room for them, or all would lie in memory at once.
             while self.parent.has_backlog() {
-                self.parent.step(Deadline::NEVER);
+                self.parent.step(deadline)?;
             }
             self.parent.submit(full, deliver_from(start));
         }
-        batch
+        Ok(batch)
     }
 
     fn submit_one(&self, argument: &A, deliver: Deliver<'cb, R>) {
@@ -342,8 +360,9 @@ impl<A, R: DeserializeOwned> Pool<'_, A, R> {
     ///
     /// # Panics
     /// With the first panic of a callback, after all this is done.
+    #[track_caller]
     pub fn join(self) -> Result<(), PoolError> {
-        let ended = self.parent.finish();
+        let ended = self.parent.finish(Deadline::never());
         if let Some(panic) = self.callbacks.take_panic() {
             resume_unwind(panic);
         }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::error::{Outcome, PoolError, TaskData, TaskError};
 use super::supervisor::LOOK;
 use super::wire::{self, Batch, Notice, Shared};
+use crate::asleep::{self, Deadlock, Look};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
@@ -45,6 +46,16 @@ pub(super) struct Parent<'cb, R> {
     closed: Cell<bool>,
     /// Why no outcome will come any more.
     over: RefCell<Option<TaskError>>,
+}
+
+/// What a step finds.
+enum Step {
+    /// A message.
+    Arrived,
+    /// That the ring has taken a task.
+    Fed,
+    /// How the supervisor has ended.
+    Ended(String),
 }
 
 struct Pending<'cb, R> {
@@ -85,7 +96,7 @@ impl<'cb, R> Parent<'cb, R> {
             Err(ProcessError::System(_)) => {
                 self.shared.tasks.close();
                 self.shared.results.close();
-                supervisor.join_timeout(PATIENCE + Duration::from_millis(LOOK.into()))
+                supervisor.join_timeout(PATIENCE + LOOK)
             }
             Err(error) => Err(error),
         };
@@ -146,19 +157,21 @@ impl<'cb, R> Parent<'cb, R> {
         }
     }
 
-    /// Moves tasks from the backlog to the ring, as far as there is room.
-    fn feed(&self) {
+    /// Moves tasks from the backlog to the ring, as far as there is room; whether it could.
+    fn feed(&self) -> bool {
         let mut backlog = self.backlog.borrow_mut();
+        let before = backlog.len();
         while let Some(message) = backlog.front() {
             match self.shared.tasks.put(message, Deadline::NOW) {
                 Ok(()) => drop(backlog.pop_front()),
                 // Full. Any other error shows when the outcomes fail to come.
-                Err(_) => return,
+                Err(_) => return backlog.len() < before,
             }
         }
         if self.closed.get() {
             self.shared.tasks.close();
         }
+        backlog.len() < before
     }
 
     /// Gives every pending task this error, and every later one.
@@ -210,16 +223,17 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
     }
 
     /// Closes the pool and waits for the end of its tasks and its processes.
-    pub fn finish(&self) -> Result<(), PoolError> {
+    pub fn finish(&self, deadline: Deadline) -> Result<(), PoolError> {
         self.close();
         while !self.pending.borrow().is_empty() {
-            self.step(Deadline::NEVER);
+            self.step(deadline).map_err(PoolError::Deadlock)?;
         }
         let status = self.supervisor.borrow_mut().join();
         match (self.over.take(), status) {
             (Some(error), _) => Err(PoolError::Ended(error.to_string())),
             (None, Ok(status)) if status.success() => Ok(()),
             (None, Ok(status)) => Err(PoolError::Ended(format!("its supervisor ended: {status}"))),
+            (None, Err(ProcessError::Deadlock(deadlock))) => Err(PoolError::Deadlock(deadlock)),
             (None, Err(error)) => Err(PoolError::Ended(error.to_string())),
         }
     }
@@ -248,9 +262,10 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
     }
 
     /// Waits for something to arrive and delivers it, with what else has.
-    pub fn step(&self, deadline: Deadline) {
+    pub fn step(&self, deadline: Deadline) -> Result<(), Deadlock> {
         if self.is_a_copy() {
-            return self.fail_all(&TaskError::Terminated);
+            self.fail_all(&TaskError::Terminated);
+            return Ok(());
         }
         self.feed();
         let pause = if self.has_backlog() {
@@ -258,35 +273,46 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
         } else {
             LONGEST_SLEEP
         };
-        let mut message = Vec::new();
-        let mut arrived = self
-            .shared
-            .results
-            .get(&mut message, deadline.within(pause), &());
-        if arrived.is_err() {
+        let message = RefCell::new(Vec::new());
+        let get = |deadline| {
+            let got = self
+                .shared
+                .results
+                .get(&mut message.borrow_mut(), deadline, &());
+            got.ok().map(|()| Step::Arrived)
+        };
+        let look = || {
             // Before looking for more: it may have put its last notice just now.
-            if let Some(reason) = self.supervisor_end() {
-                arrived = self.try_get(&mut message);
-                if arrived.is_err() {
-                    return self.fail_all(&TaskError::PoolFailed(reason));
-                }
+            let ended = self.supervisor_end().map(Step::Ended);
+            let fed = || self.feed().then_some(Step::Fed);
+            let found = get(Deadline::NOW).or_else(fed).or(ended);
+            found.map_or(Look::InVain(0), Look::Found)
+        };
+        let what = format_args!("an item in {}", self.shared.results.object());
+        let nap = |limit| get(Deadline::after(limit));
+        match asleep::wait(deadline, pause, what, nap, look)? {
+            None | Some(Step::Fed) => return Ok(()),
+            Some(Step::Ended(reason)) => {
+                self.fail_all(&TaskError::PoolFailed(reason));
+                return Ok(());
             }
+            Some(Step::Arrived) => {}
         }
+        let mut message = message.into_inner();
+        self.deliver(&message);
         for _ in 0..MESSAGES_A_STEP {
-            if arrived.is_err() {
-                return;
+            self.feed();
+            if self
+                .shared
+                .results
+                .get(&mut message, Deadline::NOW, &())
+                .is_err()
+            {
+                break;
             }
             self.deliver(&message);
-            self.feed();
-            arrived = self.try_get(&mut message);
         }
-        if arrived.is_ok() {
-            self.deliver(&message);
-        }
-    }
-
-    fn try_get(&self, message: &mut Vec<u8>) -> Result<(), RingError> {
-        self.shared.results.get(message, Deadline::NOW, &())
+        Ok(())
     }
 
     /// Gives the outcomes in a message to whoever submitted their tasks.

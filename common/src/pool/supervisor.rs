@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,14 +14,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
+use crate::asleep::{self, Look};
 use crate::deadline::Deadline;
 use crate::process::{Outcome, Process, SpawnError};
 use crate::words::chain;
 
-/// How soon to try again what did not work, in milliseconds.
-const RETRY: u16 = 50;
-/// How often to look for an end that no signal tells of, in milliseconds.
-pub(super) const LOOK: u16 = 1000;
+/// How soon to try again what did not work.
+const RETRY: Duration = Duration::from_millis(50);
+/// How often to look for an end that no signal tells of.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// After this many workers in each place that died before they could take a task, one after the
 /// other, the next would too.
 const FALSE_STARTS: usize = 5;
@@ -65,23 +67,39 @@ pub(super) fn run<R: Outcome>(
     }
     crew.notices.push_back(Notice::Started);
 
+    // A parent that has become another user can send no signal, not even by its death.
+    let is_over = || shared.results.is_closed() || getppid() != parent;
     loop {
-        // A parent that has become another user can send no signal, not even by its death.
-        if shared.results.is_closed() || getppid() != parent {
+        if is_over() {
             return Ok(());
         }
         let settled = crew.look_after()?;
         if crew.workers.is_empty() {
             return Ok(());
         }
-        let limit = if settled { LOOK } else { RETRY };
-        match poll(
-            &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
-            PollTimeout::from(limit),
-        ) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let arrived = |limit| {
+            let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+            match poll(
+                &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
+                limit,
+            ) {
+                Ok(0) | Err(Errno::EINTR) => None,
+                done => Some(done.map(drop)),
+            }
+        };
+        let look = || match arrived(Duration::ZERO) {
+            None if is_over() || crew.has_dead() => Look::Found(Ok(())),
+            None => Look::InVain(0),
+            Some(done) => Look::Found(done),
+        };
+        let deadline = if settled {
+            Deadline::NEVER
+        } else {
+            Deadline::after(RETRY)
+        };
+        let what = format_args!("its workers");
+        let waited = asleep::wait(deadline, LOOK, what, arrived, look);
+        waited.map_err(io::Error::other)?.transpose()?;
         while let Some(signal) = arrivals.read_signal()? {
             if signal.ssi_signo == Signal::SIGTERM as u32 {
                 // Dropping the workers kills and reaps them.
@@ -121,6 +139,12 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
             self.workers.clear();
         }
         Ok(done || there == self.workers.len())
+    }
+
+    /// Whether a worker has ended that was not buried.
+    fn has_dead(&mut self) -> bool {
+        let mut there = self.workers.iter_mut().flatten();
+        there.any(|worker| !matches!(worker.is_alive(), Ok(true)))
     }
 
     /// Waits for workers that have ended, and notes which tasks they had.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde::{Deserialize, Serialize};
 
+use crate::asleep::Object;
 use crate::codec::{decode, encode};
 use crate::memory::SharedMemory;
 use crate::ring::{Ring, Taker};
@@ -24,11 +25,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    #[track_caller]
     pub fn new(capacity: usize, workers: usize) -> io::Result<Self> {
+        let (tasks, results) = (
+            Object::new("task queue of the pool"),
+            Object::new("result queue of the pool"),
+        );
         Ok(Shared {
             // A worker that dies may take a wake-up along, but its replacement looks for tasks.
-            tasks: Ring::new(capacity)?.with_long_sleeps(),
-            results: Ring::new(capacity)?,
+            tasks: Ring::new(capacity, tasks)?.with_long_sleeps(),
+            results: Ring::new(capacity, results)?,
             in_hand: SharedMemory::new(workers)?,
         })
     }

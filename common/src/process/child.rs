@@ -14,6 +14,7 @@ use nix::unistd::{Pid, getppid};
 use super::before_fork::flush_c;
 use super::broken_pipe;
 use super::handover;
+use crate::asleep;
 use crate::words::{chain, complain};
 
 /// What a process's closure may return: nothing, or a `Result` whose error ends the process with
@@ -90,6 +91,7 @@ where
     let outcome = catch_unwind(AssertUnwindSafe(|| match body().error() {
         None => 0,
         Some(error) => {
+            asleep::give_way();
             complain(&format!("process {name:?} failed: {}", chain(&*error)));
             1
         }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::asleep::Deadlock;
+
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +52,9 @@ pub enum ProcessError {
         /// Its name.
         name: String,
     },
+    /// Nobody can go on: the process waits, too.
+    #[error(transparent)]
+    Deadlock(#[from] Deadlock),
     /// The system refused.
     #[error("the system cannot wait for or signal the process")]
     System(#[from] io::Error),

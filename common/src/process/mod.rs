@@ -19,7 +19,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
-use crate::deadline::Deadline;
+use crate::asleep::{self, Look, OWNER};
+use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
@@ -64,6 +65,7 @@ pub struct Process {
     /// Only the process that spawned it may wait for it.
     parent: Pid,
     end: End,
+    member: asleep::Child,
 }
 
 /// What is known of a process's end.
@@ -110,6 +112,7 @@ impl Process {
         }
         io::stdout().flush().map_err(SpawnError::Flush)?;
         flush_c();
+        asleep::found();
         keep_exit_statuses()?;
         spare_descriptor()?;
 
@@ -117,10 +120,11 @@ impl Process {
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
         // held by a thread that the child lacks: the child may run any code.
-        match guards::without(|| unsafe { fork() }).map_err(io::Error::from)? {
-            ForkResult::Child => child::run(name, &short, parent, body),
-            ForkResult::Parent { child: pid } => {
+        match guards::without(|| unsafe { fork() }) {
+            Ok(ForkResult::Child) => child::run(name, &short, parent, body),
+            Ok(ForkResult::Parent { child: pid }) => {
                 let process = Process {
+                    member: asleep::Child::forked(pid.as_raw().cast_unsigned(), &name),
                     name,
                     pid,
                     parent,
@@ -129,6 +133,10 @@ impl Process {
                 let _handed_over = HandedOver::to(pid);
                 drop(body);
                 Ok(process)
+            }
+            Err(error) => {
+                asleep::Child::not_forked();
+                Err(io::Error::from(error).into())
             }
         }
     }
@@ -142,6 +150,7 @@ impl Process {
             pid,
             parent: getpid(),
             end: End::of(pid)?,
+            member: asleep::Child::none(),
         })
     }
 
@@ -159,6 +168,11 @@ impl Process {
     /// The system refused (`prctl`).
     pub fn end_with_parent() -> io::Result<()> {
         child::end_with_parent()
+    }
+
+    /// It does nothing but answer requests.
+    pub(crate) fn only_answers(&mut self) {
+        self.member.only_answers();
     }
 
     /// The process's number in the system.
@@ -186,9 +200,12 @@ impl Process {
     ///
     /// # Errors
     /// [`ProcessError::NotAChild`], [`ProcessError::StatusLost`].
+    /// [`ProcessError::Deadlock`]: it waits, too, and nobody can go on. It still runs then.
+    #[track_caller]
     pub fn join(&mut self) -> Result<ExitStatus, ProcessError> {
+        let deadline = Deadline::never();
         loop {
-            if let Some(status) = self.wait(0)? {
+            if let Some(status) = self.join_until(deadline)? {
                 return Ok(status);
             }
         }
@@ -199,24 +216,28 @@ impl Process {
     /// # Errors
     /// Those of [`join`](Process::join).
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProcessError> {
-        let deadline = Deadline::after(limit);
-        loop {
-            let status = self.wait(libc::WNOHANG)?;
-            let End::NotYet(pidfd) = &self.end else {
-                return Ok(status);
-            };
-            if deadline.has_passed() {
-                return Ok(None);
-            }
-            let left = deadline.remaining().unwrap_or(Duration::MAX);
+        self.join_until(Deadline::after(limit))
+    }
+
+    fn join_until(&mut self, deadline: Deadline) -> Result<Option<ExitStatus>, ProcessError> {
+        self.check_child()?;
+        let End::NotYet(pidfd) = &self.end else {
+            return self.wait(libc::WNOHANG);
+        };
+        let has_ended = |limit: Duration| {
             // Up, or a wait would turn into a spin in its last millisecond.
-            let left =
-                PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(io::Error::from(error).into()),
+            let limit =
+                PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], limit) {
+                Ok(0) | Err(Errno::EINTR) => None,
+                Ok(_) => Some(Ok(())),
+                Err(error) => Some(Err(io::Error::from(error))),
             }
-        }
+        };
+        let look = || has_ended(Duration::ZERO).map_or(Look::InVain(self.pid()), Look::Found);
+        let what = format_args!("the end of {OWNER}");
+        asleep::wait(deadline, LONGEST_SLEEP, what, has_ended, look)?.transpose()?;
+        self.wait(libc::WNOHANG)
     }
 
     /// Asks it to end (`SIGTERM`); it may refuse or take its time. Python: `terminate`.
@@ -277,6 +298,7 @@ impl Process {
                     libc::CLD_DUMPED => status | 0x80,
                     _ => status,
                 });
+                self.member.ended(status);
                 broken_pipe::end_if_signalled(status.signal());
                 self.end = End::Status(status);
                 Ok(Some(status))

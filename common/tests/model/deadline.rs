@@ -14,10 +14,6 @@ impl Deadline {
         self
     }
 
-    pub fn remaining(self) -> Option<Duration> {
-        None
-    }
-
     pub fn has_passed(self) -> bool {
         false
     }

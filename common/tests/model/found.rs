@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::{THREE_THREADS, TWO_THREADS, check};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Position};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::kills::*;
 use crate::stage::{Mutation, Stage};
@@ -48,9 +48,11 @@ fn mover_and_waiter(wake_first: bool) {
     let waiter = {
         let cursor = Arc::clone(&cursor);
         thread::spawn(move || {
-            cursor.wait(Deadline::NEVER, LONGEST_SLEEP, |position| {
-                position.offset() == 4
-            })
+            let what = format_args!("a move");
+            let moved = |position: Position| position.offset() == 4;
+            cursor
+                .wait(Deadline::NEVER, LONGEST_SLEEP, what, moved)
+                .unwrap();
         })
     };
     if wake_first {

@@ -14,6 +14,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod asleep;
 mod atomic;
 mod deadline;
 mod futex;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use asleep::Object;
 use deadline::Deadline;
 use ring::{Ring, RingError, Taker};
 use stage::Stage;
@@ -66,7 +68,7 @@ fn normal(bound: Option<usize>, scenario: fn()) {
 }
 
 fn ring() -> Arc<Ring> {
-    Arc::new(Ring::new(WHOLE_RING).unwrap())
+    Arc::new(Ring::new(WHOLE_RING, Object).unwrap())
 }
 
 /// A record that tells whether it is torn.

@@ -1,0 +1,318 @@
+//! The processes of a family, in one table that all of them have.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, ExitStatus};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::time::Duration;
+use std::{env, fmt, mem, ptr, thread};
+
+use super::system::{self, Fate};
+use super::table::{CELLS, Slot, State, Table, Tenant};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::guards;
+use crate::memory::SharedMemory;
+use crate::words::complain;
+
+/// How many processes of a family can live at a time; with more, nobody is told anything.
+const PLACES: usize = 1024;
+
+/// All zeroes at first.
+pub(super) struct Family {
+    round: AtomicU64,
+    /// Where to look for a free place: those of the dead are kept for a while, to name them.
+    next: AtomicU32,
+    /// Not 0 once there was no place for a process.
+    overflowed: AtomicU32,
+    /// How many have ended.
+    deaths: AtomicU32,
+    slots: [Slot; PLACES],
+    members: [Member; PLACES],
+    sleeps: [[Text<256>; CELLS]; PLACES],
+}
+
+/// What is known of a process.
+struct Member {
+    /// How many processes there are between it and the root.
+    depth: AtomicU32,
+    /// Its wait status in the lower half if it is [`KNOWN`], or [`ELSEWHERE`].
+    end: AtomicU64,
+    /// The how manieth end that was.
+    death: AtomicU32,
+    /// Not 0 once somebody was told that this process can never go on.
+    is_given_up: AtomicU32,
+    name: Text<48>,
+}
+
+const KNOWN: u64 = 1 << 32;
+const ELSEWHERE: u64 = 1 << 33;
+
+static FAMILY: OnceLock<Option<&'static Family>> = OnceLock::new();
+/// This process's place, and 1; 0 if it has none.
+static MINE: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The place that this thread has taken for a child that it forks.
+    static CHILD: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Makes the table, with this process as the root, unless there is one or it is not wanted.
+pub(crate) fn found() {
+    extern "C" fn before() {
+        CHILD.set(family().and_then(Family::place_for_a_child));
+    }
+    extern "C" fn in_child() {
+        let place = CHILD.take();
+        MINE.store(place.map_or(0, |place| place + 1), Relaxed);
+        if let (Some(family), Some(place), false) = (family(), place, guards::none_is_held()) {
+            family.is_born(place, process::id(), "a fork");
+        }
+    }
+    FAMILY.get_or_init(|| {
+        if !is_wanted() {
+            return None;
+        }
+        let memory = mem::ManuallyDrop::new(SharedMemory::<Family, ()>::new(0).ok()?);
+        // SAFETY: zeroes are a family of nobody, and it stays mapped.
+        let family = unsafe { memory.head().as_ref() };
+        let root = family.table().claim(0)?;
+        family.is_born(root, process::id(), "main");
+        MINE.store(root + 1, Relaxed);
+        // SAFETY: the handlers write to what is theirs at a fork.
+        unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
+        Some(family)
+    });
+}
+
+/// `MP_ASLEEP=off` switches all of this off.
+fn is_wanted() -> bool {
+    match env::var_os("MP_ASLEEP") {
+        None => true,
+        Some(value) if value == "off" => false,
+        Some(value) => {
+            complain(&format!(
+                "MP_ASLEEP is {value:?}, which means nothing: it can be \"off\""
+            ));
+            true
+        }
+    }
+}
+
+pub(super) fn family() -> Option<&'static Family> {
+    *FAMILY.get()?
+}
+
+/// This process's place.
+pub(super) fn mine() -> Option<usize> {
+    MINE.load(Relaxed).checked_sub(1)
+}
+
+/// To be called before a process complains. If another was told that nobody can go on, this one is
+/// about to be ended with all others, one after the other, and would complain of nothing but that.
+pub(crate) fn give_way() {
+    let given_up =
+        |mine: usize| family().is_some_and(|it| it.members[mine].is_given_up.load(Relaxed) != 0);
+    if mine().is_some_and(given_up) {
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// A child of this process, in the table.
+#[derive(Debug)]
+pub(crate) struct Child(Option<(usize, Tenant)>);
+
+impl Child {
+    #[cfg(test)]
+    pub fn none() -> Child {
+        Child(None)
+    }
+
+    /// After a fork of the crate's own, in the parent.
+    pub fn forked(pid: u32, name: &str) -> Child {
+        let child = family().zip(CHILD.take());
+        Child(child.map(|(family, place)| (place, family.is_born(place, pid, name))))
+    }
+
+    /// After one that failed.
+    pub fn not_forked() {
+        if let Some((family, place)) = family().zip(CHILD.take()) {
+            let nobody = family.table().tenant(place);
+            family.table().set(place, nobody, State::Free);
+        }
+    }
+
+    /// It never does anything but answer those who wait for that.
+    pub fn only_answers(&mut self) {
+        if let (Some(family), Some((place, tenant))) = (family(), &mut self.0) {
+            *tenant = family.table().set(*place, *tenant, State::Serving);
+        }
+    }
+
+    pub fn ended(&self, status: ExitStatus) {
+        if let (Some(family), Some((place, tenant))) = (family(), self.0) {
+            family.ends(
+                place,
+                tenant,
+                KNOWN | u64::from(status.into_raw().cast_unsigned()),
+            );
+        }
+    }
+}
+
+impl Family {
+    pub fn table(&self) -> Table<'_> {
+        Table {
+            round: &self.round,
+            slots: &self.slots,
+        }
+    }
+
+    /// Whether there are processes that have no place.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed.load(Relaxed) != 0
+    }
+
+    fn place_for_a_child(&self) -> Option<usize> {
+        let start = self.next.fetch_add(1, Relaxed) as usize % PLACES;
+        let place = self.table().claim(start);
+        match (place, mine()) {
+            (Some(place), Some(mine)) => {
+                let depth = self.members[mine].depth.load(Relaxed) + 1;
+                self.members[place].depth.store(depth, Relaxed);
+            }
+            _ => self.overflowed.store(1, Relaxed),
+        }
+        place
+    }
+
+    fn is_born(&self, place: usize, pid: u32, name: &str) -> Tenant {
+        let member = &self.members[place];
+        member.name.write(format_args!("{name}"));
+        member.end.store(0, Relaxed);
+        member.is_given_up.store(0, Relaxed);
+        self.table().set_pid(place, pid);
+        self.table()
+            .set(place, self.table().tenant(place), State::Live)
+    }
+
+    fn ends(&self, place: usize, tenant: Tenant, end: u64) -> Tenant {
+        // In this order: once it has ended, the place may be another's.
+        if self.table().tenant(place).is_same(tenant) {
+            let member = &self.members[place];
+            member
+                .death
+                .store(self.deaths.fetch_add(1, Relaxed), Relaxed);
+            member.end.store(end, Relaxed);
+        }
+        self.table().set(place, tenant, State::Ended)
+    }
+
+    /// Notes that a process has ended, if it has.
+    pub fn bury(&self, place: usize) -> bool {
+        let tenant = self.table().tenant(place);
+        if tenant.state() == State::Forking {
+            return false;
+        }
+        let end = match system::fate(self.table().pid(place), self.depth(place) == 0) {
+            Fate::Lives => return false,
+            Fate::Ended(None) => 0,
+            Fate::Ended(Some(status)) => KNOWN | u64::from(status.cast_unsigned()),
+            Fate::RunsAnotherProgram => ELSEWHERE,
+        };
+        self.ends(place, tenant, end);
+        true
+    }
+
+    /// See [`system::is_quiet`].
+    pub fn is_quiet(&self, place: usize, threads: Option<usize>) -> bool {
+        system::is_quiet(self.table().pid(place), threads)
+    }
+
+    /// Whether a process has this table, and is not in it.
+    pub fn has_strangers(&self) -> bool {
+        let lives = |&place: &usize| {
+            let state = self.table().tenant(place).state();
+            matches!(state, State::Live | State::Serving)
+        };
+        let known: Vec<u32> = self
+            .places()
+            .filter(lives)
+            .map(|place| self.table().pid(place))
+            .collect();
+        system::is_mapped_elsewhere(ptr::from_ref(self).addr(), &known)
+    }
+
+    pub fn places(&self) -> Range<usize> {
+        0..PLACES
+    }
+
+    pub fn depth(&self, place: usize) -> u32 {
+        self.members[place].depth.load(Relaxed)
+    }
+
+    pub fn give_up(&self, place: usize) {
+        self.members[place].is_given_up.store(1, Relaxed);
+    }
+
+    /// The place of the living process with this pid.
+    pub fn place_of(&self, pid: u32) -> Option<usize> {
+        let lives = |&place: &usize| {
+            pid != 0
+                && self.table().pid(place) == pid
+                && self.table().tenant(place).state() == State::Live
+        };
+        self.places().find(lives)
+    }
+
+    /// A process's name and pid, as for people.
+    pub fn name(&self, place: usize) -> String {
+        let (name, pid) = (self.members[place].name.read(), self.table().pid(place));
+        match self.depth(place) {
+            0 => format!("main (pid {pid})"),
+            _ => format!("{name:?} (pid {pid})"),
+        }
+    }
+
+    /// How a process has ended: what to sort by, those first that did not end well and then the
+    /// last, and in words.
+    pub fn end(&self, place: usize) -> ((bool, Reverse<u32>), String) {
+        let member = &self.members[place];
+        let (well, words) = match member.end.load(Relaxed) {
+            0 => (false, "ended".to_owned()),
+            ELSEWHERE => (true, "runs another program".to_owned()),
+            status => {
+                let status = ExitStatus::from_raw((status as u32).cast_signed());
+                (status.success(), format!("ended: {status}"))
+            }
+        };
+        ((well, Reverse(member.death.load(Relaxed))), words)
+    }
+
+    /// What a sleeping thread says it waits for.
+    pub fn text(&self, place: usize, cell: usize) -> &Text<256> {
+        &self.sleeps[place][cell]
+    }
+}
+
+/// A text in shared memory, cut where it is too long.
+pub(super) struct Text<const N: usize>([AtomicU8; N]);
+
+impl<const N: usize> Text<N> {
+    pub fn write(&self, text: fmt::Arguments<'_>) {
+        let text = text.to_string();
+        let bytes = text.bytes().take(N - 1).chain([0]);
+        self.0
+            .iter()
+            .zip(bytes)
+            .for_each(|(to, byte)| to.store(byte, Relaxed));
+    }
+
+    pub fn read(&self) -> String {
+        let bytes = self.0.iter().map(|byte| byte.load(Relaxed));
+        let bytes: Vec<u8> = bytes.take_while(|&byte| byte != 0).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

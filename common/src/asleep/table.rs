@@ -1,0 +1,293 @@
+//! Who sleeps, in memory that a family shares, and the proof that nobody can go on.
+//!
+//! Each sleeper looks at its own condition again and again, and **confirms**: in which `round` it
+//! was that it looked in vain. Whoever wonders whether all are asleep takes a [`Picture`] of them,
+//! begins a new round, and waits until each sleeper of the picture has confirmed that round or a
+//! later one, in the same sleep.
+//!
+//! Then nobody can go on. A sleeper that confirms has done nothing since it fell asleep, and its
+//! condition, which it looked at after the picture was taken, did not hold. Only somebody in the
+//! picture could make it hold. The first of them to do something would need a condition that holds;
+//! but all were found not to, and nobody has done anything since.
+//!
+//! No time is involved: who is stopped, or was woken and has not run yet, does not confirm.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering::*};
+
+/// How many threads of a process can be noted as asleep.
+pub(super) const CELLS: usize = 16;
+
+/// A process's place.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// A [`State`] in the lowest byte, and above it how often the place was taken: what was meant
+    /// for a process that is gone does not reach the next one.
+    state: AtomicU64,
+    pid: AtomicU32,
+    /// The cells that threads have taken, a bit each, and those of them that are asleep.
+    taken: AtomicU32,
+    asleep: AtomicU32,
+    cells: [Cell; CELLS],
+}
+
+/// A sleeping thread.
+#[derive(Default)]
+struct Cell {
+    /// Counts the sleeps.
+    sleep: AtomicU32,
+    /// The pid of the process without which the condition cannot come to hold; 0 if it could be
+    /// anybody's doing.
+    upon: AtomicU32,
+    /// The last round in which a sleeper here has looked in vain.
+    confirmed: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Free,
+    /// About to be forked.
+    Forking,
+    Live,
+    /// It never acts on its own, but answers.
+    Serving,
+    Ended,
+}
+
+/// A state and which process's it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tenant(u64);
+
+impl Tenant {
+    pub fn state(self) -> State {
+        match self.0 & 0xff {
+            0 => State::Free,
+            1 => State::Forking,
+            2 => State::Live,
+            3 => State::Serving,
+            _ => State::Ended,
+        }
+    }
+
+    fn becomes(self, state: State) -> Self {
+        Tenant(self.0 & !0xff | state as u64)
+    }
+
+    /// Whether both are the same process, whatever has become of it.
+    pub fn is_same(self, other: Tenant) -> bool {
+        self.0 >> 8 == other.0 >> 8
+    }
+
+    fn next(self) -> Self {
+        Tenant(self.0 + 0x100).becomes(State::Forking)
+    }
+}
+
+/// A sleep of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sleep {
+    pub slot: usize,
+    pub cell: usize,
+    number: u32,
+}
+
+/// All processes, or some that wait for each other, as they slept at one moment.
+pub(super) struct Picture {
+    /// Whether it shows all.
+    pub whole: bool,
+    pub tenants: Vec<(usize, Tenant)>,
+    pub sleeps: Vec<Sleep>,
+}
+
+/// What has become of those in a picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Not all have confirmed yet.
+    Open,
+    /// Somebody has moved.
+    Void,
+    NobodyCanGoOn,
+}
+
+/// The table: its rounds and its places.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    pub round: &'a AtomicU64,
+    pub slots: &'a [Slot],
+}
+
+impl Table<'_> {
+    pub fn tenant(&self, slot: usize) -> Tenant {
+        Tenant(self.slots[slot].state.load(Acquire))
+    }
+
+    pub fn pid(&self, slot: usize) -> u32 {
+        self.slots[slot].pid.load(Relaxed)
+    }
+
+    /// To be said before the process is said to live.
+    pub fn set_pid(&self, slot: usize, pid: u32) {
+        self.slots[slot].pid.store(pid, Relaxed);
+    }
+
+    /// Takes a place for a process that is about to be forked, from `start` on.
+    pub fn claim(&self, start: usize) -> Option<usize> {
+        let all = self.slots.len();
+        (0..all).map(|more| (start + more) % all).find(|&slot| {
+            let before = self.tenant(slot);
+            if !matches!(before.state(), State::Free | State::Ended) {
+                return false;
+            }
+            let place = &self.slots[slot];
+            let claimed = place
+                .state
+                .compare_exchange(before.0, before.next().0, AcqRel, Relaxed);
+            if claimed.is_ok() {
+                place.pid.store(0, Relaxed);
+                place.taken.store(0, Relaxed);
+                place.asleep.store(0, Relaxed);
+            }
+            claimed.is_ok()
+        })
+    }
+
+    /// Says what has become of a process, unless it is another's place by now.
+    pub fn set(&self, slot: usize, before: Tenant, state: State) -> Tenant {
+        let after = before.becomes(state);
+        let word = &self.slots[slot].state;
+        let _ = word.compare_exchange(before.0, after.0, AcqRel, Relaxed);
+        after
+    }
+
+    /// A thread of the process falls asleep, when `describe` has said in this cell for what. `None`
+    /// if there is no cell left: then it counts as awake.
+    pub fn fall_asleep(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
+        let place = &self.slots[slot];
+        let cell = (0..CELLS).find(|cell| {
+            let bit = 1 << cell;
+            place.taken.load(Relaxed) & bit == 0 && place.taken.fetch_or(bit, Relaxed) & bit == 0
+        })?;
+        // What was confirmed in an earlier sleep was an earlier round than any that is to come.
+        let sleep = &place.cells[cell].sleep;
+        let number = sleep.load(Relaxed).wrapping_add(1);
+        sleep.store(number, Release);
+        describe(cell);
+        place.asleep.fetch_or(1 << cell, Release);
+        Some(Sleep { slot, cell, number })
+    }
+
+    pub fn wake_up(&self, sleep: Sleep) {
+        let place = &self.slots[sleep.slot];
+        place.asleep.fetch_and(!(1 << sleep.cell), Release);
+        place.taken.fetch_and(!(1 << sleep.cell), Release);
+    }
+
+    /// To be read by a sleeper before it looks at its condition.
+    pub fn round(&self) -> u64 {
+        self.round.load(Acquire)
+    }
+
+    /// A sleeper has looked in vain, after this round had begun.
+    pub fn confirm(&self, sleep: Sleep, round: u64, upon: u32) {
+        let cell = self.cell(sleep);
+        cell.upon.store(upon, Relaxed);
+        cell.confirmed.store(round, Release);
+    }
+
+    fn cell(&self, sleep: Sleep) -> &Cell {
+        &self.slots[sleep.slot].cells[sleep.cell]
+    }
+
+    /// Whom the sleeper waits for, if that is one process.
+    pub fn upon(&self, sleep: Sleep) -> u32 {
+        self.cell(sleep).upon.load(Relaxed)
+    }
+
+    /// The sleeping threads of a process that lives; none if one is not known to be asleep.
+    pub fn sleeps(&self, slot: usize) -> impl Iterator<Item = Sleep> + use<'_> {
+        let place = &self.slots[slot];
+        let asleep = match self.tenant(slot).state() {
+            State::Live => place.asleep.load(Acquire),
+            _ => 0,
+        };
+        let cells = (0..CELLS).filter(move |cell| asleep >> cell & 1 != 0);
+        cells.map(move |cell| Sleep {
+            slot,
+            cell,
+            number: place.cells[cell].sleep.load(Acquire),
+        })
+    }
+
+    /// A picture of all, if all sleep; else a place whose process does not.
+    pub fn all(&self) -> Result<Picture, usize> {
+        self.picture(true, 0..self.slots.len())
+    }
+
+    /// A picture of some, if all of them sleep; else a place whose process does not.
+    pub fn picture(
+        &self,
+        whole: bool,
+        slots: impl IntoIterator<Item = usize>,
+    ) -> Result<Picture, usize> {
+        let (mut tenants, mut sleeps) = (Vec::new(), Vec::new());
+        for slot in slots {
+            let tenant = self.tenant(slot);
+            let known = sleeps.len();
+            tenants.push((slot, tenant));
+            sleeps.extend(self.sleeps(slot));
+            let awake = matches!(tenant.state(), State::Live) && sleeps.len() == known;
+            if awake || tenant.state() == State::Forking {
+                return Err(slot);
+            }
+        }
+        Ok(Picture {
+            whole,
+            tenants,
+            sleeps,
+        })
+    }
+
+    /// Begins a round. Whoever confirms it has looked after what the caller has seen before.
+    pub fn begin_round(&self) -> u64 {
+        self.round.fetch_add(1, AcqRel) + 1
+    }
+
+    /// What can be said of a picture that was taken before this round began.
+    pub fn verdict(&self, picture: &Picture, round: u64) -> Verdict {
+        let mut all = true;
+        for &sleep in &picture.sleeps {
+            let cell = self.cell(sleep);
+            let confirmed = cell.confirmed.load(Acquire);
+            let is_asleep = self.slots[sleep.slot].asleep.load(Acquire) >> sleep.cell & 1 != 0;
+            if cell.sleep.load(Acquire) != sleep.number || !is_asleep {
+                return Verdict::Void;
+            }
+            all &= confirmed >= round;
+            let upon = cell.upon.load(Relaxed);
+            if confirmed >= round && !self.is_covered(picture, upon) {
+                return Verdict::Void;
+            }
+        }
+        if picture
+            .tenants
+            .iter()
+            .any(|&(slot, then)| self.tenant(slot) != then)
+        {
+            return Verdict::Void;
+        }
+        if all {
+            Verdict::NobodyCanGoOn
+        } else {
+            Verdict::Open
+        }
+    }
+
+    /// Whether the process that a sleeper waits for is in the picture, asleep itself.
+    fn is_covered(&self, picture: &Picture, upon: u32) -> bool {
+        if upon == 0 {
+            return picture.whole;
+        }
+        let living = |&(_, tenant): &&(usize, Tenant)| tenant.state() == State::Live;
+        let mut places = picture.tenants.iter().filter(living);
+        places.any(|&(slot, _)| self.pid(slot) == upon)
+    }
+}
