@@ -87,12 +87,25 @@ pub(crate) fn found() {
     });
 }
 
-/// `MP_ASLEEP=off` switches all of this off.
+/// The longest nap in milliseconds, if it is not as long as the one who naps wants.
+static NAP: AtomicU64 = AtomicU64::new(u64::MAX);
+
+pub(super) fn longest_nap() -> Duration {
+    Duration::from_millis(NAP.load(Relaxed))
+}
+
+/// `MP_ASLEEP=off` switches all of this off; with a number, naps are at most so many milliseconds
+/// long, which is for tests that would provoke a false alarm.
 fn is_wanted() -> bool {
     match env::var_os("MP_ASLEEP") {
         None => true,
         Some(value) if value == "off" => false,
         Some(value) => {
+            let nap = value.to_str().and_then(|value| value.parse().ok());
+            if let Some(nap @ 1..) = nap {
+                NAP.store(nap, Relaxed);
+                return true;
+            }
             complain(&format!(
                 "MP_ASLEEP is {value:?}, which means nothing: it can be \"off\""
             ));

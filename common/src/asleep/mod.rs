@@ -111,6 +111,7 @@ pub(crate) fn wait<T>(
     let mut noted = None;
     let mut longest_now = longest.min(LONGEST_SLEEP);
     loop {
+        longest_now = longest_now.min(family::longest_nap());
         let limit = deadline.remaining().unwrap_or(longest_now).min(longest_now);
         if let Some(found) = nap(limit) {
             return Ok(Some(found));
@@ -148,6 +149,8 @@ struct Noted {
     family: &'static Family,
     sleep: Sleep,
     looks: u32,
+    /// When to wonder about the others next: some naps are very short.
+    next: Deadline,
     /// Those who may all be asleep, and the round in which each of them is to confirm it.
     suspects: Option<(Picture, u64)>,
     /// There is somebody who is in no table.
@@ -177,6 +180,7 @@ impl Noted {
             family,
             sleep,
             looks: 0,
+            next: Deadline::NOW,
             suspects: None,
             in_doubt: false,
         })
@@ -191,6 +195,10 @@ impl Noted {
         let table = self.family.table();
         table.confirm(self.sleep, round, upon);
         self.looks += 1;
+        if !self.next.has_passed() {
+            return Ok(());
+        }
+        self.next = Deadline::after(LONGEST_SLEEP.min(family::longest_nap()) / 2);
         let Some((picture, round)) = self.suspects.take() else {
             self.suspects = self.suspect().map(|picture| (picture, table.begin_round()));
             return Ok(());

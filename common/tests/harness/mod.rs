@@ -112,7 +112,9 @@ pub fn output_of<R: Outcome>(body: impl FnOnce() -> R + Send) -> (String, String
         body()
     })
     .unwrap();
-    let code = child.join().unwrap().code();
+    // With a limit: whoever waits without one may be told of a deadlock.
+    let ended = child.join_timeout(PATIENCE * 3).unwrap();
+    let code = ended.expect("it ends").code();
     let [stdout, stderr] = files.map(|mut file| {
         let mut text = String::new();
         file.rewind().unwrap();

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod asleep;
 mod inherited;
 mod lock;
 mod manager;
@@ -25,6 +26,7 @@ fn main() {
         pipe::trials(),
         manager::trials(),
         pool::trials(),
+        asleep::trials(),
         inherited::trials(),
         trust::trials(),
     ];
