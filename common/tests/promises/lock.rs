@@ -225,12 +225,22 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
     let array = Array::new(&vec![0_u8; SIZE]).unwrap();
     let mut file = File::from(memfd_create("ones", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all(&vec![1; SIZE]).unwrap();
+    // Of each page a byte, the last page first: it is written last.
+    let pages = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .step_by(4096)
+            .copied()
+            .collect::<Vec<_>>()
+    };
     for _ in 0..5 {
         file.rewind().unwrap();
+        // Here and not in the writer, which then has a page fault for each page that it reads.
+        array.recover().unwrap().fill(0);
         let begun = Value::new(0).unwrap();
         let mut writer = child("writer", || {
-            let mut guard = array.recover().unwrap();
-            guard.fill(0);
+            let mut guard = array.lock().unwrap();
             let guard = &mut *guard;
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -248,16 +258,14 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
         writer.kill().unwrap();
         let seen = loop {
             match array.recover() {
-                Ok(guard) => break guard.to_vec(),
+                Ok(guard) => break pages(&guard),
                 Err(LockError::OwnerRuns { pid }) => assert_eq!(pid, writer.pid()),
                 Err(error) => panic!("{error}"),
             }
         };
         writer.join().unwrap();
-        assert!(
-            *array.lock().unwrap() == seen[..],
-            "written to under a guard"
-        );
+        let now = pages(&array.lock().unwrap());
+        assert!(now == seen, "written to under a guard");
     }
 }
 
