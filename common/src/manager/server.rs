@@ -329,6 +329,22 @@ mod tests {
         end(server);
     }
 
+    /// What the server says to the one end, it hears from the other, and some of it is a request.
+    #[test]
+    fn a_client_that_introduces_both_ends_of_a_pair_loses_both() {
+        let server = start();
+        let client = introduce(&server.0);
+        let (one, other) = Socket::pair().unwrap();
+        let kept = one.as_fd().try_clone_to_owned().unwrap();
+        one.send(&Request::NewLock).unwrap();
+        server.0.send_socket(one).unwrap();
+        server.0.send_socket(other).unwrap();
+        let mut other_is_closed = [PollFd::new(kept.as_fd(), PollFlags::empty())];
+        assert_eq!(poll(&mut other_is_closed, 10_000_u16), Ok(1));
+        is_served(&client);
+        end(server);
+    }
+
     fn send_descriptors(entrance: &Socket, all: &[RawFd]) {
         let (to, byte) = (entrance.as_fd().as_raw_fd(), [IoSlice::new(&[0])]);
         let rights = [ControlMessage::ScmRights(all)];

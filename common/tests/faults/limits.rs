@@ -11,7 +11,8 @@ use common::{
     pipe,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Uid, setuid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Uid, fork, setuid};
 use rayon::prelude::*;
 
 use crate::harness::{child, finish, kill, sleep_for_ever};
@@ -21,6 +22,7 @@ trials![
     a_pool_without_processes,
     a_manager_without_descriptors,
     a_process_without_descriptors,
+    a_lock_without_descriptors,
     a_pipe_without_descriptors,
     sharing_without_memory,
     a_fork_beside_threads,
@@ -150,6 +152,29 @@ fn a_process_without_descriptors() {
         });
         finish(child("works again", || *begun.lock().unwrap() += 1));
         assert_eq!(*begun.lock().unwrap(), 1);
+    }));
+}
+
+/// When its owner started is not known then, but is at the fork: what it protects is still the
+/// child's own.
+fn a_lock_without_descriptors() {
+    let value = Value::new(0).unwrap();
+    finish(child("limited", || {
+        let mut guard = None;
+        limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
+            guard = Some(value.lock().unwrap());
+        });
+        let mut guard = guard.unwrap();
+        // SAFETY: this is the only thread; the child writes and ends.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                *guard = 1;
+                // SAFETY: does not return, and nothing of this process is needed any more.
+                unsafe { libc::_exit(0) }
+            }
+            ForkResult::Parent { child } => drop(waitpid(child, None).unwrap()),
+        }
+        assert_eq!(*guard, 0);
     }));
 }
 

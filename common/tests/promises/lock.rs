@@ -1,6 +1,7 @@
 //! A lock: exclusion, timeouts, and what the death of its owner leaves.
 
 use std::cell::OnceCell;
+use std::env;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
@@ -10,11 +11,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value};
+use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value, pipe};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Uid, daemon, fork};
+use nix::unistd::{ForkResult, Uid, daemon, fork, getpid, getppid};
 
 use crate::harness::{child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep};
 
@@ -36,6 +37,7 @@ trials![
     a_thread_that_is_ending_takes_no_lock,
     a_fork_by_other_means_takes_no_guard_along,
     a_fork_by_other_means_shares_what_is_free,
+    a_fork_by_other_means_is_another_process,
     a_lock_is_dropped_beside_its_owner_of_another_pid_namespace,
 ];
 
@@ -373,6 +375,32 @@ fn a_fork_by_other_means_shares_what_is_free() {
         ForkResult::Parent { child } => drop(waitpid(child, None).unwrap()),
     }
     assert_eq!(*value.lock().unwrap(), 2);
+}
+
+/// The program has made a lock, and has never been asked who it is when `daemon` forks.
+fn a_fork_by_other_means_is_another_process() {
+    const FRESH: &str = "COMMON_TEST_IN_A_FRESH_PROGRAM";
+    if env::var_os(FRESH).is_none() {
+        let mut program = Command::new(env::current_exe().unwrap());
+        program.args(["--exact", "lock::a_fork_by_other_means_is_another_process"]);
+        let output = program.env(FRESH, "yes").output().unwrap(); // of all that have it
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("heard: Err(TimedOut)\n"), "{output:?}");
+        return;
+    }
+    let _value = Value::new(0).unwrap();
+    let (ours, theirs) = pipe::<(), ()>().unwrap();
+    let program = getpid();
+    daemon(true, true).unwrap();
+    ours.send(&()).unwrap();
+    eventually("the program has ended", || getppid() != program);
+    finish(child("peer", move || {
+        theirs.recv().unwrap();
+        // Looks several times whether the daemon is alive.
+        let heard = theirs.recv_timeout(Duration::from_millis(300));
+        println!("heard: {heard:?}");
+    }));
+    end_at_once()
 }
 
 /// Both threads have the number 1, each in its own namespace.
