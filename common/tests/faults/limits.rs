@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::{
@@ -137,14 +137,22 @@ fn a_manager_without_descriptors() {
     }));
 }
 
-/// Nothing was started, and who was started before can be waited for.
+/// Nothing was started, not even for a moment, and who was started before can be waited for.
 fn a_process_without_descriptors() {
+    static FORKS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count() {
+        FORKS.fetch_add(1, Relaxed);
+    }
     finish(child("limited", || {
+        // SAFETY: the handler only counts.
+        let registered = unsafe { libc::pthread_atfork(Some(count), None, None) };
+        assert_eq!(registered, 0);
         let begun = Value::new(0_u32).unwrap();
         let mut process = child("child", sleep_for_ever);
         limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
             let refused = Process::spawn("refused", || *begun.lock().unwrap() += 1);
             assert!(matches!(refused, Err(SpawnError::System(_))));
+            assert_eq!(FORKS.load(Relaxed), 1, "that of the child before");
             let running = process.join_timeout(Duration::from_millis(1)).unwrap();
             assert_eq!(running, None);
             process.kill().unwrap();

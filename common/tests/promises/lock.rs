@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value, pipe};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Uid, daemon, fork, getpid, getppid};
 
@@ -415,6 +417,8 @@ fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
         // SAFETY: this is the only thread; the child works and ends.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
+                // However this trial ends.
+                set_pdeathsig(Signal::SIGKILL).unwrap();
                 assert_eq!(nix::unistd::gettid().as_raw(), 1);
                 work();
                 end_at_once()
@@ -430,16 +434,24 @@ fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
         });
     });
     held.get().unwrap();
-    finish(child("dropper", || {
-        in_a_namespace(&|| {
-            // SAFETY: a copy, which this process has for itself.
-            drop(unsafe { std::ptr::read(&raw const value) });
-        });
-    }));
-    assert!(
-        matches!(value.try_lock(), Err(LockError::TimedOut)),
-        "another's lock was freed"
-    );
+    let other = Lock::new().unwrap();
+    for holds_another in [false, true] {
+        if holds_another {
+            // Then only the start tells the two processes apart, in hundredths of a second.
+            thread::sleep(Duration::from_millis(20));
+        }
+        finish(child("dropper", || {
+            in_a_namespace(&|| {
+                let _guard = holds_another.then(|| other.lock().unwrap());
+                // SAFETY: a copy, which this process has for itself.
+                drop(unsafe { std::ptr::read(&raw const value) });
+            });
+        }));
+        assert!(
+            matches!(value.try_lock(), Err(LockError::TimedOut)),
+            "another's lock was freed"
+        );
+    }
     release.put(&()).unwrap();
     finish(owner);
 }
