@@ -230,14 +230,7 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
     let mut file = File::from(memfd_create("ones", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all(&vec![1; SIZE]).unwrap();
     // Of each page a byte, the last page first: it is written last.
-    let pages = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .step_by(4096)
-            .copied()
-            .collect::<Vec<_>>()
-    };
+    let pages = |bytes: &[u8]| Vec::from_iter(bytes.rchunks(4096).map(|page| page[0]));
     for _ in 0..5 {
         file.rewind().unwrap();
         // Here and not in the writer, which then has a page fault for each page that it reads.
@@ -379,7 +372,8 @@ fn a_fork_by_other_means_shares_what_is_free() {
     assert_eq!(*value.lock().unwrap(), 2);
 }
 
-/// The program has made a lock, and has never been asked who it is when `daemon` forks.
+/// Here a program of its own: one that has a lock, and when `daemon` forks has not yet asked which
+/// process it is.
 fn a_fork_by_other_means_is_another_process() {
     const FRESH: &str = "COMMON_TEST_IN_A_FRESH_PROGRAM";
     if env::var_os(FRESH).is_none() {
