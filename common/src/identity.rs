@@ -189,5 +189,7 @@ mod tests {
         assert!(Identity::mine().is_alive() && Identity::mine().is(Identity::of(own_pid())));
         assert!(Identity(u64::from(status.parent) << 32).is_ancestor());
         assert!(!Identity::mine().is_ancestor());
+        let with_this_pid = Identity::new(own_pid(), status.start + 1);
+        assert!(!with_this_pid.is_alive() && !with_this_pid.is(Identity::mine()));
     }
 }

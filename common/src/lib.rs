@@ -14,8 +14,9 @@
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
 //! process, beyond doubt), `guards.rs` (how many locks a thread holds), `asleep/` (who waits for
-//! what cannot come), `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses only those named before
-//! it, first of these, then of the table: so this is also an order to read them in.
+//! what cannot come), `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds
+//! it). Each file uses only those named before it, first of these, then of the table: so this is
+//! also an order to read them in.
 //! `tests/order.rs` holds it.
 //!
 //! # What all of it promises

@@ -240,7 +240,11 @@ impl Noted {
         }
         loop {
             match self.family.table().all() {
-                Ok(picture) => return Some(picture),
+                // Somebody nearer may have fallen asleep since.
+                Ok(picture) => {
+                    let is_first = !picture.sleeps.iter().any(|it| self.is_nearer(it));
+                    return is_first.then_some(picture);
+                }
                 Err(awake) if self.family.bury(awake) => {}
                 Err(_) => return None,
             }
@@ -281,14 +285,17 @@ impl Noted {
         Some(places)
     }
 
+    fn is_nearer(&self, other: &Sleep) -> bool {
+        let key = |sleep: &Sleep| (self.family.depth(sleep.slot), sleep.slot, sleep.cell);
+        key(other) < key(&self.sleep)
+    }
+
     /// Whether there is a sleeper nearer to the root, of a process that counts.
     fn has_nearer(&self, counts: impl Fn(usize) -> bool) -> bool {
-        let key = |sleep: &Sleep| (self.family.depth(sleep.slot), sleep.slot, sleep.cell);
-        let mine = key(&self.sleep);
         let table = self.family.table();
         self.family.places().any(|place| {
             let mut sleeps = table.sleeps(place);
-            sleeps.any(|sleep| key(&sleep) < mine)
+            sleeps.any(|sleep| self.is_nearer(&sleep))
                 && counts(place)
                 // It may have been killed in its sleep.
                 && !(self.looks.is_multiple_of(PATIENCE) && self.family.bury(place))

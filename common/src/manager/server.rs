@@ -266,16 +266,30 @@ mod tests {
         (entrance, thread::spawn(|| serve(theirs, LIMIT)))
     }
 
-    /// Whoever has only its own end ends the server with that.
-    fn end((entrance, server): (Socket, JoinHandle<io::Result<()>>)) {
-        drop(entrance);
+    fn ends(server: JoinHandle<io::Result<()>>) {
+        let patience = Deadline::after(Duration::from_secs(10));
+        while !server.is_finished() {
+            assert!(!patience.has_passed(), "the server goes on");
+            thread::yield_now();
+        }
         server.join().unwrap().unwrap();
     }
 
-    /// A client that does not wait for ever.
-    fn introduce(entrance: &Socket) -> Socket {
+    /// Whoever has only its own end ends the server with that.
+    fn end((entrance, server): (Socket, JoinHandle<io::Result<()>>)) {
+        drop(entrance);
+        ends(server);
+    }
+
+    /// For a client, which does not wait for ever, and the server.
+    fn pair() -> (Socket, Socket) {
         let (client, theirs) = Socket::pair().unwrap();
         setsockopt(&client, ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
+        (client, theirs)
+    }
+
+    fn introduce(entrance: &Socket) -> Socket {
+        let (client, theirs) = pair();
         entrance.send_socket(theirs).unwrap();
         client
     }
@@ -292,7 +306,7 @@ mod tests {
     #[test]
     fn a_client_that_no_reply_can_be_sent_to_is_told() {
         let server = start();
-        let (client, theirs) = Socket::pair().unwrap();
+        let (client, theirs) = pair();
         setsockopt(&theirs, SndBuf, &1).unwrap(); // the least that the system allows
         server.0.send_socket(theirs).unwrap();
 
@@ -321,7 +335,7 @@ mod tests {
         let (entrance, server) = start();
         is_served(&introduce(&entrance));
         entrance.shut_down();
-        server.join().unwrap().unwrap();
+        ends(server);
     }
 
     #[test]
@@ -341,6 +355,22 @@ mod tests {
         end(server);
     }
 
+    /// What the server says to the one end, it hears from the other, and some of it is a request.
+    #[test]
+    fn a_client_that_introduces_both_ends_of_a_pair_loses_both() {
+        let server = start();
+        let client = introduce(&server.0);
+        let (one, other) = Socket::pair().unwrap();
+        let kept = one.as_fd().try_clone_to_owned().unwrap();
+        one.send(&Request::NewLock).unwrap();
+        server.0.send_socket(one).unwrap();
+        server.0.send_socket(other).unwrap();
+        let mut other_is_closed = [PollFd::new(kept.as_fd(), PollFlags::empty())];
+        assert_eq!(poll(&mut other_is_closed, 10_000_u16), Ok(1));
+        is_served(&client);
+        end(server);
+    }
+
     fn send_descriptors(entrance: &Socket, all: &[RawFd]) {
         let (to, byte) = (entrance.as_fd().as_raw_fd(), [IoSlice::new(&[0])]);
         let rights = [ControlMessage::ScmRights(all)];
@@ -352,8 +382,7 @@ mod tests {
         let server = start();
         // Fewer than the server has room for in a message, as many, and more.
         for extra in 0..4 {
-            let (client, theirs) = Socket::pair().unwrap();
-            setsockopt(&client, ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
+            let (client, theirs) = pair();
             let (read, write) = pipe().unwrap();
             let mut all = vec![theirs.as_fd().as_raw_fd()];
             all.extend(vec![write.as_raw_fd(); extra]);
@@ -363,6 +392,19 @@ mod tests {
             let mut nobody_writes = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
             assert_eq!(poll(&mut nobody_writes, 10_000_u16), Ok(1), "{extra} more");
         }
+        end(server);
+    }
+
+    #[test]
+    fn a_lock_is_released_by_its_holder_alone() {
+        let server = start();
+        let (holder, other) = (introduce(&server.0), introduce(&server.0));
+        is_served(&holder); // which makes the lock 0
+        assert!(matches!(ask(&holder, Request::Acquire(0)), Reply::Done));
+        let refused = ask(&other, Request::Release(0));
+        assert!(matches!(refused, Reply::Misunderstood));
+        let held = ask(&holder, Request::Acquire(0));
+        assert!(matches!(held, Reply::AlreadyHeld));
         end(server);
     }
 
@@ -384,7 +426,7 @@ mod tests {
         let last = door.upload(&fits).unwrap();
         door.command(Request::Set(id, last)).unwrap();
         door.close();
-        server.join().unwrap().unwrap();
+        ends(server);
     }
 
     #[test]
@@ -403,9 +445,11 @@ mod tests {
         };
         let part = || Request::Part(vec![0; PART]);
         assert!(matches!(answer(part()), (Reply::Misunderstood, 0)));
-        assert!(matches!(answer(Request::Announce(LIMIT)), (Reply::Done, 0)));
-        for _ in 0..3 {
-            assert!(matches!(answer(part()), (Reply::Done, PART..)));
+        for _ in 0..2 {
+            assert!(matches!(answer(Request::Announce(LIMIT)), (Reply::Done, 0)));
+            for _ in 0..3 {
+                assert!(matches!(answer(part()), (Reply::Done, PART..)));
+            }
         }
         assert!(matches!(answer(part()), (Reply::Misunderstood, 0)));
         let too_large = answer(Request::Announce(LIMIT + 1));

@@ -45,7 +45,7 @@ impl<R> fmt::Debug for AsyncResult<'_, R> {
 
 impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     /// Calls `callback` with the result when it arrives, if it does. At once, if it has.
-    #[must_use = "an error of the task is not seen: get() it, or add an error_callback()"]
+    #[must_use = "an error of the task is not seen: get() it, or add an error_callback() last"]
     pub fn callback(self, callback: impl FnOnce(&R) + 'cb) -> Self {
         self.task.set_callback(Box::new(callback));
         self

@@ -232,7 +232,8 @@ where
 
     /// Runs a task for each item and yields the outcomes as they come. Python: `imap_unordered`.
     ///
-    /// It takes items as workers become free for them, so there may be any number of them.
+    /// It takes items as workers become free for them, so there may be any number of them. Dropped
+    /// early, it takes no more; the outcomes of those under way are lost, errors among them.
     /// [`TaskError::Deadlock`] is the last.
     #[track_caller]
     pub fn imap_unordered<I>(

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::{
@@ -11,7 +11,8 @@ use common::{
     pipe,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Uid, setuid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Uid, fork, setuid};
 use rayon::prelude::*;
 
 use crate::harness::{child, finish, kill, sleep_for_ever};
@@ -21,6 +22,7 @@ trials![
     a_pool_without_processes,
     a_manager_without_descriptors,
     a_process_without_descriptors,
+    a_lock_without_descriptors,
     a_pipe_without_descriptors,
     sharing_without_memory,
     a_fork_beside_threads,
@@ -135,14 +137,22 @@ fn a_manager_without_descriptors() {
     }));
 }
 
-/// Nothing was started, and who was started before can be waited for.
+/// Nothing was started, not even for a moment, and who was started before can be waited for.
 fn a_process_without_descriptors() {
+    static FORKS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count() {
+        FORKS.fetch_add(1, Relaxed);
+    }
     finish(child("limited", || {
+        // SAFETY: the handler only counts.
+        let registered = unsafe { libc::pthread_atfork(Some(count), None, None) };
+        assert_eq!(registered, 0);
         let begun = Value::new(0_u32).unwrap();
         let mut process = child("child", sleep_for_ever);
         limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
             let refused = Process::spawn("refused", || *begun.lock().unwrap() += 1);
             assert!(matches!(refused, Err(SpawnError::System(_))));
+            assert_eq!(FORKS.load(Relaxed), 1, "that of the child before");
             let running = process.join_timeout(Duration::from_millis(1)).unwrap();
             assert_eq!(running, None);
             process.kill().unwrap();
@@ -150,6 +160,29 @@ fn a_process_without_descriptors() {
         });
         finish(child("works again", || *begun.lock().unwrap() += 1));
         assert_eq!(*begun.lock().unwrap(), 1);
+    }));
+}
+
+/// When its owner started is not known then, but is at the fork: what it protects is still the
+/// child's own.
+fn a_lock_without_descriptors() {
+    let value = Value::new(0).unwrap();
+    finish(child("limited", || {
+        let mut guard = None;
+        limited(Resource::RLIMIT_NOFILE, descriptor_limit(0), || {
+            guard = Some(value.lock().unwrap());
+        });
+        let mut guard = guard.unwrap();
+        // SAFETY: this is the only thread; the child writes and ends.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                *guard = 1;
+                // SAFETY: does not return, and nothing of this process is needed any more.
+                unsafe { libc::_exit(0) }
+            }
+            ForkResult::Parent { child } => drop(waitpid(child, None).unwrap()),
+        }
+        assert_eq!(*guard, 0);
     }));
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use common::{GetError, Lock, LockError, Manager, Outcome, Pool, PutError, Queue, Value, pipe};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill as signal, sigaction};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::harness::{child, eventually, finish, kill, sleep_for_ever};
@@ -43,8 +44,10 @@ fn interrupted<R: Outcome>(work: impl FnOnce(&dyn Fn()) -> R + Send, meanwhile: 
     });
     eventually("it is ready", || *step.lock().unwrap() == 2);
     meanwhile();
-    finish(process);
+    // Not reaped before the storm is over: its number could be given to a stranger.
+    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     kill(storm);
+    finish(process);
 }
 
 /// Checks that a call with a timeout ends by it, neither early nor by an error.

@@ -27,7 +27,9 @@ macro_rules! trials {
     ($($name:ident),* $(,)?) => {
         /// The trials of this module.
         pub fn trials() -> Vec<libtest_mimic::Trial> {
-            vec![$($crate::harness::trial(concat!(module_path!(), "::", stringify!($name)), $name)),*]
+            vec![$(
+                $crate::harness::trial(concat!(module_path!(), "::", stringify!($name)), $name)
+            ),*]
         }
     };
 }

@@ -1,4 +1,5 @@
-//! In place of `common`'s `patience`: a look without a sleep is one more of what sleeping does anyway.
+//! In place of `common`'s `patience`: a look without a sleep is one more of what sleeping does
+//! anyway.
 
 pub const LOOKS_AT_A_WORD: u32 = 0;
 pub const LOOKS_AT_A_MUTEX: u32 = 0;

@@ -1,6 +1,7 @@
 //! A lock: exclusion, timeouts, and what the death of its owner leaves.
 
 use std::cell::OnceCell;
+use std::env;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
@@ -10,11 +11,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value};
+use common::{Array, Lock, LockError, Process, Queue, SpawnError, Value, pipe};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Uid, daemon, fork};
+use nix::unistd::{ForkResult, Uid, daemon, fork, getpid, getppid};
 
 use crate::harness::{child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep};
 
@@ -36,6 +39,7 @@ trials![
     a_thread_that_is_ending_takes_no_lock,
     a_fork_by_other_means_takes_no_guard_along,
     a_fork_by_other_means_shares_what_is_free,
+    a_fork_by_other_means_is_another_process,
     a_lock_is_dropped_beside_its_owner_of_another_pid_namespace,
 ];
 
@@ -225,12 +229,15 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
     let array = Array::new(&vec![0_u8; SIZE]).unwrap();
     let mut file = File::from(memfd_create("ones", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all(&vec![1; SIZE]).unwrap();
+    // Of each page a byte, the last page first: it is written last.
+    let pages = |bytes: &[u8]| Vec::from_iter(bytes.rchunks(4096).map(|page| page[0]));
     for _ in 0..5 {
         file.rewind().unwrap();
+        // Here and not in the writer, which then has a page fault for each page that it reads.
+        array.recover().unwrap().fill(0);
         let begun = Value::new(0).unwrap();
         let mut writer = child("writer", || {
-            let mut guard = array.recover().unwrap();
-            guard.fill(0);
+            let mut guard = array.lock().unwrap();
             let guard = &mut *guard;
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -248,16 +255,14 @@ fn a_killed_process_writes_no_more_when_its_lock_is_handed_on() {
         writer.kill().unwrap();
         let seen = loop {
             match array.recover() {
-                Ok(guard) => break guard.to_vec(),
+                Ok(guard) => break pages(&guard),
                 Err(LockError::OwnerRuns { pid }) => assert_eq!(pid, writer.pid()),
                 Err(error) => panic!("{error}"),
             }
         };
         writer.join().unwrap();
-        assert!(
-            *array.lock().unwrap() == seen[..],
-            "written to under a guard"
-        );
+        let now = pages(&array.lock().unwrap());
+        assert!(now == seen, "written to under a guard");
     }
 }
 
@@ -367,6 +372,33 @@ fn a_fork_by_other_means_shares_what_is_free() {
     assert_eq!(*value.lock().unwrap(), 2);
 }
 
+/// Here a program of its own: one that has a lock, and when `daemon` forks has not yet asked which
+/// process it is.
+fn a_fork_by_other_means_is_another_process() {
+    const FRESH: &str = "COMMON_TEST_IN_A_FRESH_PROGRAM";
+    if env::var_os(FRESH).is_none() {
+        let mut program = Command::new(env::current_exe().unwrap());
+        program.args(["--exact", "lock::a_fork_by_other_means_is_another_process"]);
+        let output = program.env(FRESH, "yes").output().unwrap(); // of all that have it
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("heard: Err(TimedOut)\n"), "{output:?}");
+        return;
+    }
+    let _value = Value::new(0).unwrap();
+    let (ours, theirs) = pipe::<(), ()>().unwrap();
+    let program = getpid();
+    daemon(true, true).unwrap();
+    ours.send(&()).unwrap();
+    eventually("the program has ended", || getppid() != program);
+    finish(child("peer", move || {
+        theirs.recv().unwrap();
+        // Looks several times whether the daemon is alive.
+        let heard = theirs.recv_timeout(Duration::from_millis(300));
+        println!("heard: {heard:?}");
+    }));
+    end_at_once()
+}
+
 /// Both threads have the number 1, each in its own namespace.
 fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
     if !Uid::effective().is_root() {
@@ -379,6 +411,8 @@ fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
         // SAFETY: this is the only thread; the child works and ends.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
+                // However this trial ends.
+                set_pdeathsig(Signal::SIGKILL).unwrap();
                 assert_eq!(nix::unistd::gettid().as_raw(), 1);
                 work();
                 end_at_once()
@@ -394,16 +428,24 @@ fn a_lock_is_dropped_beside_its_owner_of_another_pid_namespace() {
         });
     });
     held.get().unwrap();
-    finish(child("dropper", || {
-        in_a_namespace(&|| {
-            // SAFETY: a copy, which this process has for itself.
-            drop(unsafe { std::ptr::read(&raw const value) });
-        });
-    }));
-    assert!(
-        matches!(value.try_lock(), Err(LockError::TimedOut)),
-        "another's lock was freed"
-    );
+    let other = Lock::new().unwrap();
+    for holds_another in [false, true] {
+        if holds_another {
+            // Then only the start tells the two processes apart, in hundredths of a second.
+            thread::sleep(Duration::from_millis(20));
+        }
+        finish(child("dropper", || {
+            in_a_namespace(&|| {
+                let _guard = holds_another.then(|| other.lock().unwrap());
+                // SAFETY: a copy, which this process has for itself.
+                drop(unsafe { std::ptr::read(&raw const value) });
+            });
+        }));
+        assert!(
+            matches!(value.try_lock(), Err(LockError::TimedOut)),
+            "another's lock was freed"
+        );
+    }
     release.put(&()).unwrap();
     finish(owner);
 }

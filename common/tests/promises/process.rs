@@ -598,13 +598,19 @@ fn what_is_dropped_for_a_child_may_itself_spawn() {
         }
     }
     let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let dropped = &Value::new(0).unwrap();
     let spawns = Spawns(std::process::id());
     let owned = (spawns, theirs); // dropped in this order
     let outer = child("outer", move || {
         let (_spawns, theirs) = owned; // with a name, or it would not be captured
+        // An end that it has used before is its own, whatever the parent drops.
+        eventually("the parent has dropped its copies", || {
+            *dropped.lock().unwrap() == 1
+        });
         theirs.send(&2).unwrap();
         assert_eq!(theirs.recv().unwrap(), 3);
     });
+    *dropped.lock().unwrap() = 1;
     ours.send(&3).unwrap();
     assert_eq!(ours.recv().unwrap(), 2);
     finish(outer);

@@ -6,6 +6,8 @@ use common::{Pool, PoolError, TaskError};
 use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::harness::eventually;
+
 trials![
     a_result_whose_decoding_uses_the_pool,
     a_task_that_forks_and_returns_twice_has_one_outcome,
@@ -111,11 +113,21 @@ fn an_error_that_somebody_has_seen_is_not_told_again() {
     let pool = failing();
     pool.apply_async(&1)
         .error_callback(|error| seen.borrow_mut().push(error.to_string()));
-    pool.apply_async(&2).get().unwrap_err();
-    pool.map([3, 4]).unwrap_err();
-    let kept = pool.apply_async(&5);
+    // In either order, before the error is there and after.
+    let see = |error: &TaskError| seen.borrow_mut().push(error.to_string());
+    let _ = pool.apply_async(&2).error_callback(see).callback(|_| ());
+    pool.apply_async(&3).callback(|_| ()).error_callback(see);
+    let late = pool.apply_async(&4);
+    eventually("the error is there", || late.ready());
+    let _ = late.error_callback(see).callback(|_| ());
+    pool.apply_async(&5).get().unwrap_err();
+    pool.map([6, 7]).unwrap_err();
+    let kept = pool.apply_async(&8);
     let _ = pool.apply_async(&0);
     pool.join().unwrap();
-    assert_eq!(seen.take(), ["number 1"]);
+    assert_eq!(
+        seen.take(),
+        ["number 1", "number 2", "number 3", "number 4"]
+    );
     kept.get().unwrap_err();
 }
