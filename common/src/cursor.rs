@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::asleep::{self, Deadlock, Look};
+use crate::asleep::{self, Deadlock, Look, Upon};
 use crate::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::deadline::Deadline;
 use crate::futex;
@@ -111,7 +111,7 @@ impl Cursor {
             return Ok(());
         }
         let sleep = |limit| self.sleep(limit, &ready).then_some(());
-        let look = || is_ready().map_or(Look::InVain(0), Look::Found);
+        let look = || is_ready().map_or(Look::InVain(Upon::Anybody), Look::Found);
         asleep::wait(deadline, nap, what, sleep, look).map(|_| ())
     }
 

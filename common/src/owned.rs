@@ -12,7 +12,7 @@ use std::thread;
 
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap};
 
-use crate::asleep::{self, Deadlock, Look, OWNER, Object};
+use crate::asleep::{self, Deadlock, Look, OWNER, Object, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
@@ -138,7 +138,10 @@ impl OwnedMutex {
         // That the time was up does not prove that the mutex is held.
         let look = || match done(self.mutex.try_acquire()) {
             Some(acquired) => Look::Found(acquired),
-            None => Look::InVain(Identity(self.owner.load(Relaxed)).pid()),
+            None => Look::InVain(match Identity(self.owner.load(Relaxed)).pid() {
+                0 => Upon::Anybody, // it has not said so yet
+                pid => Upon::Process(pid),
+            }),
         };
         let what = format_args!("{object}, which {OWNER} holds");
         let acquired = asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?;

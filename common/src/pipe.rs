@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::asleep::{self, Deadlock, Look, Object};
+use crate::asleep::{self, Deadlock, Look, Object, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
@@ -193,7 +193,7 @@ impl<S: Serialize, R> Connection<S, R> {
         let nap = |limit| put(Deadline::after(limit));
         let look = || match put(Deadline::NOW).or_else(|| self.users.check_other().err().map(Err)) {
             Some(done) => Look::Found(done),
-            None => Look::InVain(0),
+            None => Look::InVain(self.users.other()),
         };
         asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.unwrap_or(Err(PipeError::TimedOut))
     }
@@ -255,7 +255,7 @@ impl<S, R> Connection<S, R> {
             // Its last words may have come before it died.
             match arrived(Deadline::NOW).or(died) {
                 Some(done) => Look::Found(done),
-                None => Look::InVain(0),
+                None => Look::InVain(self.users.other()),
             }
         };
         asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.unwrap_or(Err(PipeError::TimedOut))
@@ -329,6 +329,14 @@ impl Users {
             let _ = self
                 .end(self.mine)
                 .compare_exchange(from, child.0, SeqCst, SeqCst);
+        }
+    }
+
+    /// Upon whom this end's waits depend: the other end may be handed on.
+    fn other(&self) -> Upon {
+        match Identity(self.end(1 - self.mine).load(SeqCst)).pid() {
+            0 => Upon::Anybody,
+            pid => Upon::AnybodyAndTheEndOf(pid),
         }
     }
 

@@ -164,6 +164,12 @@ impl Child {
         }
     }
 
+    /// Whether it is asleep in the table, or awake: not if it runs another program, or has ended.
+    pub fn is_listed(&self) -> bool {
+        let is = |(family, (place, tenant)): (&Family, _)| family.table().tenant(place) == tenant;
+        family().zip(self.0).is_some_and(is)
+    }
+
     pub fn ended(&self, status: ExitStatus) {
         if let (Some(family), Some((place, tenant))) = (family(), self.0) {
             family.ends(

@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use family::Family;
 pub(crate) use family::{Child, found, give_way};
+pub(crate) use table::Upon;
 use table::{Picture, Sleep, State, Verdict};
 
 /// How many of the processes that have ended an error names.
@@ -93,8 +94,7 @@ impl fmt::Display for Object {
 /// What a look finds.
 pub(crate) enum Look<T> {
     Found(T),
-    /// Only the process with this pid can change that; 0 if others can, too.
-    InVain(u32),
+    InVain(Upon),
 }
 
 /// Naps until something is found or the deadline has passed, which is `None`. A `nap` has a longest
@@ -132,7 +132,7 @@ fn confirm(
     deadline: Deadline,
     what: fmt::Arguments<'_>,
     round: u64,
-    upon: u32,
+    upon: Upon,
 ) -> Result<(), Deadlock> {
     match (noted.as_mut(), deadline) {
         (Some(noted), _) => noted.confirm(round, upon),
@@ -191,7 +191,7 @@ impl Noted {
     }
 
     /// The sleeper has looked in vain, after it had read the round; an error if nobody can go on.
-    fn confirm(&mut self, round: u64, upon: u32) -> Result<(), Deadlock> {
+    fn confirm(&mut self, round: u64, upon: Upon) -> Result<(), Deadlock> {
         let table = self.family.table();
         table.confirm(self.sleep, round, upon);
         self.looks += 1;
@@ -275,7 +275,10 @@ impl Noted {
             let mut sleeps = table.sleeps(place).peekable();
             sleeps.peek()?;
             for sleep in sleeps {
-                let upon = self.family.place_of(table.upon(sleep))?;
+                let Upon::Process(upon) = table.upon(sleep) else {
+                    return None;
+                };
+                let upon = self.family.place_of(upon)?;
                 if !places[..before].contains(&upon) {
                     places.push(upon);
                 }
@@ -325,7 +328,10 @@ impl Noted {
         let lines = sleeps.iter().map(|&sleep| {
             let text = family.text(sleep.slot, sleep.cell).read();
             let (what, caller) = text.split_once('\n').unwrap_or((&text, ""));
-            let owner = family.place_of(family.table().upon(sleep));
+            let owner = match family.table().upon(sleep) {
+                Upon::Process(pid) => family.place_of(pid),
+                Upon::Anybody | Upon::AnybodyAndTheEndOf(_) => None,
+            };
             let owner = owner.map_or("another process".into(), |owner| family.name(owner));
             let what = what.replace(OWNER, &owner);
             let line = format!("  {} waits for {what}", family.name(sleep.slot));

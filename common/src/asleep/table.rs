@@ -35,8 +35,7 @@ pub(super) struct Slot {
 struct Cell {
     /// Counts the sleeps.
     sleep: AtomicU32,
-    /// The pid of the process without which the condition cannot come to hold; 0 if it could be
-    /// anybody's doing.
+    /// An [`Upon`].
     upon: AtomicU32,
     /// The last round in which a sleeper here has looked in vain.
     confirmed: AtomicU64,
@@ -79,6 +78,37 @@ impl Tenant {
 
     fn next(self) -> Self {
         Tenant(self.0 + 0x100).becomes(State::Forking)
+    }
+}
+
+/// Upon whom it depends whether a condition comes to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Upon {
+    Anybody,
+    /// Upon the process with this pid alone.
+    Process(u32),
+    /// Upon anybody; and this process's end would do it, too.
+    AnybodyAndTheEndOf(u32),
+}
+
+/// No pid has it.
+const END: u32 = 1 << 31;
+
+impl Upon {
+    fn encode(self) -> u32 {
+        match self {
+            Upon::Anybody => 0,
+            Upon::Process(pid) => pid,
+            Upon::AnybodyAndTheEndOf(pid) => pid | END,
+        }
+    }
+
+    fn decode(word: u32) -> Self {
+        match word {
+            0 => Upon::Anybody,
+            END.. => Upon::AnybodyAndTheEndOf(word & !END),
+            pid => Upon::Process(pid),
+        }
     }
 }
 
@@ -187,9 +217,9 @@ impl Table<'_> {
     }
 
     /// A sleeper has looked in vain, after this round had begun.
-    pub fn confirm(&self, sleep: Sleep, round: u64, upon: u32) {
+    pub fn confirm(&self, sleep: Sleep, round: u64, upon: Upon) {
         let cell = self.cell(sleep);
-        cell.upon.store(upon, Relaxed);
+        cell.upon.store(upon.encode(), Relaxed);
         cell.confirmed.store(round, Release);
     }
 
@@ -197,9 +227,9 @@ impl Table<'_> {
         &self.slots[sleep.slot].cells[sleep.cell]
     }
 
-    /// Whom the sleeper waits for, if that is one process.
-    pub fn upon(&self, sleep: Sleep) -> u32 {
-        self.cell(sleep).upon.load(Relaxed)
+    /// Upon whom it depends whether the sleeper goes on, as it said last.
+    pub fn upon(&self, sleep: Sleep) -> Upon {
+        Upon::decode(self.cell(sleep).upon.load(Relaxed))
     }
 
     /// The sleeping threads of a process that lives; none if one is not known to be asleep.
@@ -262,8 +292,7 @@ impl Table<'_> {
                 return Verdict::Void;
             }
             all &= confirmed >= round;
-            let upon = cell.upon.load(Relaxed);
-            if confirmed >= round && !self.is_covered(picture, upon) {
+            if confirmed >= round && !self.is_covered(picture, self.upon(sleep)) {
                 return Verdict::Void;
             }
         }
@@ -281,13 +310,15 @@ impl Table<'_> {
         }
     }
 
-    /// Whether the process that a sleeper waits for is in the picture, asleep itself.
-    fn is_covered(&self, picture: &Picture, upon: u32) -> bool {
-        if upon == 0 {
-            return picture.whole;
-        }
+    /// Whether all those upon whom a sleeper depends are in the picture, asleep themselves.
+    fn is_covered(&self, picture: &Picture, upon: Upon) -> bool {
+        let pid = match upon {
+            Upon::Process(pid) => pid,
+            Upon::AnybodyAndTheEndOf(pid) if picture.whole => pid,
+            Upon::Anybody | Upon::AnybodyAndTheEndOf(_) => return picture.whole,
+        };
         let living = |&(_, tenant): &&(usize, Tenant)| tenant.state() == State::Live;
         let mut places = picture.tenants.iter().filter(living);
-        places.any(|&(slot, _)| self.pid(slot) == upon)
+        places.any(|&(slot, _)| self.pid(slot) == pid)
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::error::ManagerError;
 use super::wire::{PART, Reply, Request, Socket};
-use crate::asleep::{self, Look, OWNER};
+use crate::asleep::{self, Look, OWNER, Upon};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::{Identity, own_pid};
@@ -92,7 +92,9 @@ impl Door {
             };
             // The lock may come in between, before the answer.
             let look = || match ask(line, Request::Holder(id)) {
-                Ok(Reply::HeldBy(pid)) => Look::InVain(pid),
+                // Somebody the server knows no pid of may do what it likes.
+                Ok(Reply::HeldBy(0)) => Look::InVain(Upon::AnybodyAndTheEndOf(0)),
+                Ok(Reply::HeldBy(pid)) => Look::InVain(Upon::Process(pid)),
                 reply => Look::Found(reply.and_then(|reply| {
                     line.receive::<Reply>()?;
                     Ok(reply)

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::error::{Outcome, PoolError, TaskData, TaskError};
 use super::supervisor::LOOK;
 use super::wire::{self, Batch, Notice, Shared};
-use crate::asleep::{self, Deadlock, Look};
+use crate::asleep::{self, Deadlock, Look, Upon};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
@@ -286,7 +286,7 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
             let ended = self.supervisor_end().map(Step::Ended);
             let fed = || self.feed().then_some(Step::Fed);
             let found = get(Deadline::NOW).or_else(fed).or(ended);
-            found.map_or(Look::InVain(0), Look::Found)
+            found.map_or(Look::InVain(Upon::Anybody), Look::Found)
         };
         let what = format_args!("an item in {}", self.shared.results.object());
         let nap = |limit| get(Deadline::after(limit));

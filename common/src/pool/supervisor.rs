@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
-use crate::asleep::{self, Look};
+use crate::asleep::{self, Look, Upon};
 use crate::deadline::Deadline;
 use crate::process::{Outcome, Process, SpawnError};
 use crate::words::chain;
@@ -89,7 +89,7 @@ pub(super) fn run<R: Outcome>(
         };
         let look = || match arrived(Duration::ZERO) {
             None if is_over() || crew.has_dead() => Look::Found(Ok(())),
-            None => Look::InVain(0),
+            None => Look::InVain(crew.upon()),
             Some(done) => Look::Found(done),
         };
         let deadline = if settled {
@@ -145,6 +145,14 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
     fn has_dead(&mut self) -> bool {
         let mut there = self.workers.iter_mut().flatten();
         there.any(|worker| !matches!(worker.is_alive(), Ok(true)))
+    }
+
+    /// Upon what a wait for signals depends: a task may run another program.
+    fn upon(&self) -> Upon {
+        let there = self.workers.iter().flatten();
+        let mut ends = there.map(Process::end_of_its_own);
+        ends.find(|&end| end != Upon::Anybody)
+            .unwrap_or(Upon::Anybody)
     }
 
     /// Waits for workers that have ended, and notes which tasks they had.

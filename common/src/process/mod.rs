@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
-use crate::asleep::{self, Look, OWNER};
+use crate::asleep::{self, Look, OWNER, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
@@ -175,6 +175,15 @@ impl Process {
         self.member.only_answers();
     }
 
+    /// Who waits for the end of several depends upon this one's, too, if it can come about in a way
+    /// that the family does not see: it runs another program.
+    pub(crate) fn end_of_its_own(&self) -> Upon {
+        match self.member.is_listed() {
+            true => Upon::Anybody,
+            false => Upon::AnybodyAndTheEndOf(self.pid()),
+        }
+    }
+
     /// The process's number in the system.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().cast_unsigned()
@@ -234,7 +243,9 @@ impl Process {
                 Err(error) => Some(Err(io::Error::from(error))),
             }
         };
-        let look = || has_ended(Duration::ZERO).map_or(Look::InVain(self.pid()), Look::Found);
+        let look = || {
+            has_ended(Duration::ZERO).map_or(Look::InVain(Upon::Process(self.pid())), Look::Found)
+        };
         let what = format_args!("the end of {OWNER}");
         asleep::wait(deadline, LONGEST_SLEEP, what, has_ended, look)?.transpose()?;
         self.wait(libc::WNOHANG)

@@ -78,7 +78,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use atomic::{AtomicU32, AtomicU64};
-use table::{Sleep, Slot, State, Table, Verdict};
+use table::{Sleep, Slot, State, Table, Upon, Verdict};
 
 /// A rule of the protocol that somebody breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,6 +159,13 @@ impl Family {
         table.set(slot, table.tenant(slot), State::Live);
     }
 
+    fn upon(&self, slot: usize) -> Upon {
+        match self.upon[slot].load(SeqCst) {
+            0 => Upon::Anybody,
+            pid => Upon::Process(pid),
+        }
+    }
+
     fn ends(&self, slot: usize) {
         let table = self.table();
         table.set(slot, table.tenant(slot), State::Ended);
@@ -203,7 +210,7 @@ impl Family {
                 Broken::LateRound => table.round(),
                 _ => before,
             };
-            table.confirm(sleep, round, self.upon[slot].load(SeqCst));
+            table.confirm(sleep, round, self.upon(slot));
             thread::yield_now(); // a nap
         }
         false
@@ -244,7 +251,7 @@ impl Family {
         let table = self.table();
         let sleep = table.fall_asleep(ROOT, |_| ()).unwrap();
         self.waits[ROOT].store(ROOT as u32, SeqCst);
-        table.confirm(sleep, u64::MAX, 0);
+        table.confirm(sleep, u64::MAX, Upon::Anybody);
         self.wonder(None, 2);
     }
 

@@ -29,7 +29,11 @@ impl fmt::Display for Object {
 #[allow(dead_code)]
 pub enum Look<T> {
     Found(T),
-    InVain(u32),
+    InVain(Upon),
+}
+
+pub enum Upon {
+    Anybody,
 }
 
 pub fn found() {}

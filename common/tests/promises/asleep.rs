@@ -37,6 +37,7 @@ trials![
     who_was_forked_unseen_counts_as_awake,
     who_was_forked_by_other_means_counts_as_awake,
     a_task_that_computes_counts_as_awake,
+    the_end_of_another_program_can_be_waited_for,
 ];
 
 /// Twice as long as an idle machine takes to tell, and some.
@@ -322,7 +323,7 @@ fn the_way_out_has_one_message() {
     assert_eq!(stderr.matches("failed").count(), 1, "{stderr}");
 }
 
-/// Nearer the root than those who wait for each other, it would be the one to tell.
+/// In the table it still sleeps.
 fn a_sleeper_that_was_killed_counts_no_more() {
     let never = Queue::<u32>::new().unwrap();
     let mut nearer = child("nearer", || never.get().map(drop));
@@ -471,4 +472,27 @@ fn a_task_that_computes_counts_as_awake() {
         anyhow::Ok(())
     });
     assert_eq!(pool.unwrap().apply(&1), Ok(()));
+}
+
+/// A child in whose place another program runs is in no table, but it ends.
+fn the_end_of_another_program_can_be_waited_for() {
+    let seconds = A_WHILE.as_secs_f32().to_string();
+    let sleep = || Command::new("sleep").arg(&seconds).exec();
+    let mut one = child("runs sleep", || Err::<(), _>(sleep()));
+    let joined = one.join();
+    assert!(joined.as_ref().is_ok_and(|it| it.success()), "{joined:?}");
+
+    let (ours, theirs) = pipe::<u32, u32>().unwrap();
+    let other = child("runs sleep", move || -> std::io::Result<()> {
+        theirs.send(&1).unwrap();
+        Err(sleep())
+    });
+    assert_eq!(ours.recv().unwrap(), 1);
+    let died = ours.recv().unwrap_err();
+    assert!(matches!(died, PipeError::Died { .. }), "{died}");
+    finish(other);
+
+    let pool = Pool::new(1, |_: u32| Err::<(), _>(sleep())).unwrap();
+    let died = pool.apply(&1).unwrap_err();
+    assert!(matches!(died, TaskError::WorkerDied { .. }), "{died}");
 }
