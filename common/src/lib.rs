@@ -13,10 +13,10 @@
 //! Small files serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up),
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
-//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `mutex.rs` (the mutex
-//! under every lock) and `owned.rs` (which process holds it). Each file uses only those named before
-//! it, first of these, then of the table: so this is also an order to read them in.
-//! `tests/order.rs` holds it.
+//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `chaos.rs` (delays on
+//! purpose), `points.rs` (where these may come), `mutex.rs` (the mutex under every lock) and
+//! `owned.rs` (which process holds it). Each file uses only those named before it, first of these,
+//! then of the table: so this is also an order to read them in. `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -46,6 +46,16 @@
 //! Linux of 64 bit, from 5.4 on (for a pidfd's `waitid`), with glibc, from 2.30 on (for
 //! `pthread_mutex_clocklock`): for example Ubuntu 20.04, Debian 11 or RHEL 9,
 //! and later, in a container or WSL 2, too.
+//!
+//! # What it reads from the environment
+//!
+//! `MP_CHAOS=SEED`, to find a bug that shows seldom: before and after a lock, an unlock, a put, a
+//! get, a spawn and what claims a task or a pipe's end, a process may yield or sleep a little, at
+//! most 50 ms at a time. All these sleeps together are at most a fifth of the run. When and how long
+//! is drawn from the seed, a whole number; from the process's name, its number among those that its
+//! parent has spawned, and theirs; and from the point, and how often the process was there. So the
+//! same seed draws the same for the same program. **It does not run the same**: the system still
+//! chooses who runs when. Without the variable, a point costs a look at one word.
 //!
 //! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
 //! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.
@@ -79,6 +89,7 @@ compile_error!(
 );
 
 mod atomic;
+mod chaos;
 mod codec;
 mod cursor;
 mod deadline;
@@ -92,6 +103,7 @@ mod mutex;
 mod owned;
 mod patience;
 mod pipe;
+mod points;
 mod pool;
 mod process;
 mod queue;

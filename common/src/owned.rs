@@ -16,6 +16,7 @@ use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{MutexError, RawMutex};
+use crate::points::{Act, around};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +94,7 @@ impl OwnedMutex {
     /// Waits until the mutex is the caller's.
     #[inline]
     pub fn acquire(&self, deadline: Deadline, death: Death) -> Result<(), LockError> {
+        let _point = around(Act::Lock);
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
@@ -110,6 +112,7 @@ impl OwnedMutex {
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
     pub fn release(&self) {
+        let _point = around(Act::Unlock);
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::decode;
 use crate::identity::Identity;
+use crate::points::{Act, around};
 use crate::process::{Process, ProcessError};
 use descriptors::close_all_but;
 use door::Door;
@@ -158,6 +159,7 @@ impl<T> ValueProxy<T> {
     where
         T: DeserializeOwned,
     {
+        let _point = around(Act::Get);
         let Object { door, id } = &self.object;
         let mut request = Request::Get(*id);
         let mut bytes = Vec::new();
@@ -182,6 +184,7 @@ impl<T> ValueProxy<T> {
     where
         T: Serialize,
     {
+        let _point = around(Act::Put);
         let last = self.object.door.upload(value)?;
         self.object.door.command(Request::Set(self.object.id, last))
     }
@@ -200,6 +203,7 @@ impl LockProxy {
     /// # Errors
     /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`].
     pub fn lock(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
+        let _point = around(Act::Lock);
         self.0.door.command(Request::Acquire(self.0.id))?;
         Ok(LockProxyGuard {
             lock: &self.0,
@@ -222,6 +226,7 @@ pub struct LockProxyGuard<'a> {
 
 impl Drop for LockProxyGuard<'_> {
     fn drop(&mut self) {
+        let _point = around(Act::Unlock);
         // A server that is gone has no lock to release.
         let _ = self.lock.door.command(Request::Release(self.lock.id));
     }
