@@ -16,7 +16,7 @@ use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{MutexError, RawMutex};
-use crate::points::{Act, around};
+use crate::points::{Act, after, before};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ impl OwnedMutex {
     /// Waits until the mutex is the caller's.
     #[inline]
     pub fn acquire(&self, deadline: Deadline, death: Death) -> Result<(), LockError> {
-        let _point = around(Act::Lock);
+        before(Act::Lock);
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
@@ -106,16 +106,18 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
+        after(Act::Lock);
         Ok(())
     }
 
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
     pub fn release(&self) {
-        let _point = around(Act::Unlock);
+        before(Act::Unlock);
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
+        after(Act::Unlock);
     }
 
     /// Whether the mutex, whose owner died, may be this thread's.
