@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use crate::memory::SharedMemory;
 use crate::words::complain;
 
-/// How many points there are.
+/// How many points there are, numbered from 0.
 pub(crate) const POINTS: usize = 12;
 
 const SHORT: Duration = Duration::from_micros(100);
 const MIDDLE: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_millis(50);
-/// All sleeps of all processes together are at most this part of the run.
+/// No sleep begins if those of all processes together would be a larger part of the run so far.
 const PART: u32 = 5;
 
 /// This process is at a point; says whether anybody asked for that.
@@ -113,8 +113,8 @@ fn room(run: Duration, slept: Duration) -> Duration {
     (run / PART).saturating_sub(slept)
 }
 
-/// How long to sleep; no time at all is a yield. With these lengths and shares
-/// a lost update that 4 of 50 runs show is shown by all but 7 of 4750.
+/// How long to sleep; no time at all is a yield. With these lengths and shares, a lost update that 4
+/// of 50 runs show is shown by all but 7 of 4750.
 fn draw(key: u64, point: usize, visit: u64) -> Option<Duration> {
     match hash((key, point, visit)) % 1000 {
         0..300 => Some(Duration::ZERO),

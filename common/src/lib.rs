@@ -47,18 +47,19 @@
 //! `pthread_mutex_clocklock`): for example Ubuntu 20.04, Debian 11 or RHEL 9,
 //! and later, in a container or WSL 2, too.
 //!
+//! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
+//! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.
+//!
 //! # What it reads from the environment
 //!
 //! `MP_CHAOS=SEED`, to find a bug that shows seldom: before and after a lock, an unlock, a put, a
-//! get, a spawn and what claims a task or a pipe's end, a process may yield or sleep a little, at
-//! most 50 ms at a time. All these sleeps together are at most a fifth of the run. When and how long
-//! is drawn from the seed, a whole number; from the process's name, its number among those that its
-//! parent has spawned, and theirs; and from the point, and how often the process was there. So the
-//! same seed draws the same for the same program. **It does not run the same**: the system still
-//! chooses who runs when. Without the variable, a point costs a look at one word.
-//!
-//! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
-//! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.
+//! get, a spawn, and the claim of a task or of a pipe's end, a process may yield or sleep a little:
+//! at most 50 ms at a time, and only while the sleeps of all processes together stay below a fifth
+//! of the run so far. When and how long is drawn from the seed, a whole number; from the process's
+//! name, its number among those that its parent has spawned, and the same of its ancestors; and from
+//! the point, and how often the process was there. So for the same program, the same seed draws the
+//! same. **It does not run the same**: the system still chooses who runs when. Without the variable,
+//! a point costs a look at one word.
 //!
 //! # In a crate of your own
 //!
