@@ -17,8 +17,8 @@ pub struct Written {
 /// What a command does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// Runs a program of the workspace, with arguments.
-    Run(Target, Vec<String>),
+    /// Runs a program of the workspace, with arguments, and variables in its environment.
+    Run(Target, Vec<String>, Environment),
     /// Runs a Python program, with arguments.
     Python(String, Vec<String>),
     /// Does what `cargo test` or `.ci/run` do.
@@ -26,6 +26,9 @@ pub enum Action {
     /// Does what no test does.
     Unchecked,
 }
+
+/// Names and values, as in `NAME=value command`.
+pub type Environment = Vec<(String, String)>;
 
 /// The commands of a page: the lines of a `sh` listing, and inline code that begins like one.
 pub fn written(page: &Page) -> Vec<Written> {
@@ -68,9 +71,22 @@ pub fn written(page: &Page) -> Vec<Written> {
 }
 
 fn is_command(code: &str) -> bool {
+    let (_, code) = environment(code);
     ["cargo ", "python3 ", "mdbook "]
         .iter()
         .any(|start| code.starts_with(start))
+}
+
+/// What stands before a command, and the command.
+fn environment(mut code: &str) -> (Environment, &str) {
+    let mut variables = Vec::new();
+    while let Some((first, rest)) = code.split_once(' ')
+        && let Some((name, value)) = first.split_once('=')
+    {
+        variables.push((name.to_owned(), value.to_owned()));
+        code = rest.trim_start();
+    }
+    (variables, code)
 }
 
 /// What a command does, or what is wrong with it.
@@ -78,9 +94,16 @@ pub fn action(book: &Book, command: &str) -> Result<Action, String> {
     if command.contains(|c| "|&;<>$`'\"\\".contains(c)) {
         return Err("more than one plain command".to_owned());
     }
+    let (variables, command) = environment(command);
     let mut words = command.split_whitespace();
     match (words.next(), words.next()) {
-        (Some("cargo"), Some(subcommand)) => cargo(book, subcommand, &words.collect::<Vec<_>>()),
+        (Some("cargo"), Some(subcommand)) => {
+            match cargo(book, subcommand, &words.collect::<Vec<_>>())? {
+                Action::Run(target, arguments, _) => Ok(Action::Run(target, arguments, variables)),
+                other => Ok(other),
+            }
+        }
+        _ if !variables.is_empty() => Err("no variables here".to_owned()),
         (Some("python3"), Some(file)) if (book.files)(file).is_some() => {
             let arguments = words.map(str::to_owned).collect();
             Ok(Action::Python(file.to_owned(), arguments))
@@ -151,7 +174,8 @@ fn cargo(book: &Book, subcommand: &str, words: &[&str]) -> Result<Action, String
             match found[..] {
                 [target] if ["bin", "example"].contains(&&*target.kind) => {
                     let arguments = arguments.iter().map(|word| word.to_string());
-                    Ok(Action::Run(target.clone(), arguments.collect()))
+                    let arguments = arguments.collect();
+                    Ok(Action::Run(target.clone(), arguments, Vec::new()))
                 }
                 [] => Err("there is no such program".to_owned()),
                 _ => Err("which program?".to_owned()),
@@ -200,7 +224,7 @@ mod tests {
     #[test]
     fn commands_are_found_with_the_reason_why_they_are_not_run() {
         let book = book(
-            "`cargo a` and `cargo b` <!-- not run: b is slow --> and `other`\n\n```sh\n\
+            "`cargo a` and `A=1 cargo b` <!-- not run: b is slow --> and `other`\n\n```sh\n\
              cargo c # why\n\n# so\nls\n```\n<!-- not run: c is slow -->\n\n    output\n    mdbook x\n",
         );
         let found = written(&book.readme);
@@ -210,7 +234,7 @@ mod tests {
             .collect();
         let expected = [
             (1, "cargo a", Some("b is slow")),
-            (1, "cargo b", Some("b is slow")),
+            (1, "A=1 cargo b", Some("b is slow")),
             (4, "cargo c", Some("c is slow")),
             (7, "ls", Some("c is slow")),
             (12, "mdbook x", None),
@@ -223,12 +247,21 @@ mod tests {
         let book = book("");
         let run = |target: usize, arguments: &[&str]| {
             let arguments = arguments.iter().map(|word| word.to_string()).collect();
-            Ok(Action::Run(book.targets[target].clone(), arguments))
+            let target = book.targets[target].clone();
+            Ok(Action::Run(target, arguments, Vec::new()))
         };
         assert_eq!(action(&book, "cargo run --bin 01-a"), run(0, &[]));
         assert_eq!(action(&book, "cargo run -p a"), run(0, &[]));
         let big = "cargo run --release -p a --example big -- --n 2";
         assert_eq!(action(&book, big), run(1, &["--n", "2"]));
+        let Ok(Action::Run(.., variables)) = action(&book, "A=1 B_C=x cargo run -p a") else {
+            panic!("it is run");
+        };
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        assert_eq!(variables, [("A", "1"), ("B_C", "x")]);
         let python = Action::Python("a/python/main.py".to_owned(), vec!["3".to_owned()]);
         assert_eq!(action(&book, "python3 a/python/main.py 3"), Ok(python));
         for checked in [
@@ -265,6 +298,7 @@ mod tests {
             ("python3 a/main.py", "no file a/main.py"),
             ("mdbook build", "`book`"),
             ("strace ls", "neither"),
+            ("A=1 python3 a/python/main.py", "no variables"),
         ] {
             let found = action(&book, command).expect_err(command);
             assert!(found.contains(error), "{command}: {found}");

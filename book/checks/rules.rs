@@ -202,7 +202,7 @@ fn listings_name_their_source(book: &Book, page: &Page) -> Vec<Fault> {
             faults.push((line, format!("the paragraph before does not name `{file}`")));
         }
         let runs = |command: &str| match commands::action(book, command) {
-            Ok(Action::Run(target, _)) => target.holds(file),
+            Ok(Action::Run(target, ..)) => target.holds(file),
             Ok(Action::Python(program, _)) => program == *file,
             _ => false,
         };

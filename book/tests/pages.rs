@@ -44,7 +44,7 @@ fn each_program_is_named_shown_and_tested() {
         let mut actions =
             commands.filter_map(|command| commands::action(&book, &command.text).ok());
         actions.any(|action| match (&action, program) {
-            (Action::Run(one, _), Action::Run(other, _)) => one == other,
+            (Action::Run(one, ..), Action::Run(other, ..)) => one == other,
             (Action::Python(one, _), Action::Python(other, _)) => one == other,
             _ => false,
         })
@@ -83,7 +83,7 @@ fn chapters_programs(book: &Book) -> Vec<(String, Action, String)> {
             chapters.insert(chapter);
             programs.push((
                 target.file.clone(),
-                Action::Run(target.clone(), Vec::new()),
+                Action::Run(target.clone(), Vec::new(), Vec::new()),
                 call,
             ));
         }
@@ -140,7 +140,7 @@ fn the_commands_run() {
     let has_python = Command::new("python3").arg("--version").output().is_ok();
     for action in actions {
         let mut command = match action {
-            Action::Run(target, arguments) => {
+            Action::Run(target, arguments, variables) => {
                 let examples = folder.join("examples");
                 let folder = if target.kind == "bin" {
                     &folder
@@ -148,7 +148,7 @@ fn the_commands_run() {
                     &examples
                 };
                 let mut command = Command::new(folder.join(&target.name));
-                command.args(arguments);
+                command.args(arguments).envs(variables);
                 command
             }
             Action::Python(file, arguments) if has_python => {

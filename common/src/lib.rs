@@ -13,11 +13,11 @@
 //! Small files serve them all: `memory.rs` (shared memory), `deadline.rs` (when to give up),
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
-//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `asleep/` (who waits for
-//! what cannot come), `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds
-//! it). Each file uses only those named before it, first of these, then of the table: so this is
-//! also an order to read them in.
-//! `tests/order.rs` holds it.
+//! process, beyond doubt), `guards.rs` (how many locks a thread holds), `chaos.rs` (delays on
+//! purpose), `points.rs` (where these may come), `asleep/` (who waits for what cannot come),
+//! `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses
+//! only those named before it, first of these, then of the table: so this is also an order to read
+//! them in. `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -51,6 +51,17 @@
 //! With `panic = "abort"` all of it works, but a panic is an abort: a child's status tells of
 //! `SIGABRT` in place of exit code 101, and a task's error is that its worker ended so.
 //!
+//! # What it reads from the environment
+//!
+//! `MP_CHAOS=SEED`, to find a bug that shows seldom: before and after a lock, an unlock, a put, a
+//! get, a spawn, and the claim of a task or of a pipe's end, a process may yield or sleep a little:
+//! at most 50 ms at a time, and only while the sleeps of all processes together stay below a fifth
+//! of the run so far. When and how long is drawn from the seed, a whole number; from the process's
+//! name, its number among those that its parent has spawned, and the same of its ancestors; and from
+//! the point, and how often the process was there. So for the same program, the same seed draws the
+//! same. **It does not run the same**: the system still chooses who runs when. Without the variable,
+//! a point costs a look at one word.
+//!
 //! # In a crate of your own
 //!
 //! `common` is a name for a workspace's own use, so give it another one, and the address that you
@@ -81,6 +92,7 @@ compile_error!(
 
 mod asleep;
 mod atomic;
+mod chaos;
 mod codec;
 mod cursor;
 mod deadline;
@@ -94,6 +106,7 @@ mod mutex;
 mod owned;
 mod patience;
 mod pipe;
+mod points;
 mod pool;
 mod process;
 mod queue;

@@ -17,6 +17,7 @@ use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{Acquired, MutexError, RawMutex};
+use crate::points::{Act, after, before};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,7 @@ impl OwnedMutex {
         deadline: Deadline,
         death: Death,
     ) -> Result<(), LockError> {
+        before(Act::Lock);
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
@@ -117,15 +119,18 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
+        after(Act::Lock);
         Ok(())
     }
 
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
     pub fn release(&self) {
+        before(Act::Unlock);
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
+        after(Act::Unlock);
     }
 
     #[cold]

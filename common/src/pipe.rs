@@ -16,6 +16,7 @@ use crate::asleep::{self, Deadlock, Look, Object, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
+use crate::points::{Act, around};
 use crate::process::handed_over;
 use crate::queue::{DEFAULT_CAPACITY, GetError, PutError, Queue};
 
@@ -296,6 +297,7 @@ impl Users {
 
     /// Makes this process the user of its end, if nobody else is.
     fn claim(&self) -> Result<(), PipeError> {
+        let _point = around(Act::Claim);
         let me = Identity::mine();
         // Nobody at first, or an ancestor of this process, which hands this end over, or would
         // have, had it been faster.

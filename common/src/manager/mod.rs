@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codec::decode;
 use crate::deadline::Deadline;
 use crate::identity::Identity;
+use crate::points::{Act, around};
 use crate::process::{Process, ProcessError};
 use descriptors::close_all_but;
 use door::Door;
@@ -160,6 +161,7 @@ impl<T> ValueProxy<T> {
     where
         T: DeserializeOwned,
     {
+        let _point = around(Act::Get);
         let Object { door, id } = &self.object;
         let mut request = Request::Get(*id);
         let mut bytes = Vec::new();
@@ -184,6 +186,7 @@ impl<T> ValueProxy<T> {
     where
         T: Serialize,
     {
+        let _point = around(Act::Put);
         let last = self.object.door.upload(value)?;
         self.object.door.command(Request::Set(self.object.id, last))
     }
@@ -203,6 +206,7 @@ impl LockProxy {
     /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`], [`ManagerError::Deadlock`].
     #[track_caller]
     pub fn lock(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
+        let _point = around(Act::Lock);
         self.0.door.acquire(self.0.id, Deadline::never())?;
         Ok(LockProxyGuard {
             lock: &self.0,
@@ -225,6 +229,7 @@ pub struct LockProxyGuard<'a> {
 
 impl Drop for LockProxyGuard<'_> {
     fn drop(&mut self) {
+        let _point = around(Act::Unlock);
         // A server that is gone has no lock to release.
         let _ = self.lock.door.command(Request::Release(self.lock.id));
     }

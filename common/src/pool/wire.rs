@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::asleep::Object;
 use crate::codec::{decode, encode};
 use crate::memory::SharedMemory;
+use crate::points::{Act, around};
 use crate::ring::{Ring, Taker};
 
 /// What a worker has in hand: the id of a submission, or one of these.
@@ -55,6 +56,7 @@ pub(super) struct Claim<'a> {
 // ANCHOR: claim
 impl Taker for Claim<'_> {
     fn claim(&self, record: &[u8]) {
+        let _point = around(Act::Claim);
         self.in_hand[self.worker].store(parse(record).0, SeqCst);
     }
 

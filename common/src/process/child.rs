@@ -15,6 +15,7 @@ use super::before_fork::flush_c;
 use super::broken_pipe;
 use super::handover;
 use crate::asleep;
+use crate::points;
 use crate::words::{chain, complain};
 
 /// What a process's closure may return: nothing, or a `Result` whose error ends the process with
@@ -83,6 +84,7 @@ where
     handover::forget();
     let name: &'static str = name.leak(); // it lives as long as this process
     *NAME.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    points::born(name);
     // Made before the fork: a child's first use of the heap or of another piece of code costs a
     // page fault each.
     // SAFETY: reads up to the zero.

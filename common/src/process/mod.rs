@@ -22,6 +22,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 use crate::asleep::{self, Look, OWNER, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
+use crate::points::{Act, around};
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
 pub use broken_pipe::end_on_broken_pipe;
@@ -116,6 +117,7 @@ impl Process {
         keep_exit_statuses()?;
         spare_descriptor()?;
 
+        let _point = around(Act::Spawn);
         let (parent, short) = (getpid(), child::short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is

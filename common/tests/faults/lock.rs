@@ -113,7 +113,7 @@ fn a_waiter_is_killed_when_its_turn_comes() {
         let wait = |turn: usize| {
             go[turn].get().unwrap();
             *arrived.lock().unwrap() += 1;
-            drop(lock.lock().unwrap());
+            drop(lock.recover().unwrap()); // the first may have been killed with it
         };
         let (first, mut second) = (child("first", || wait(0)), child("second", || wait(1)));
         let guard = lock.lock().unwrap();

@@ -21,6 +21,7 @@ mod futex;
 mod memory;
 mod mutex;
 mod patience;
+mod points;
 mod stage;
 
 mod found;
