@@ -183,7 +183,7 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let mutex = self.mutex();
-        mutex.acquire(self.object, deadline, death)?;
+        mutex.acquire(&self.object, deadline, death)?;
         Ok(Guard { mutex, data })
     }
 

@@ -17,7 +17,7 @@ use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{Acquired, MutexError, RawMutex};
-use crate::points::{Act, after, before};
+use crate::points::{Act, Points};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -100,11 +100,12 @@ impl OwnedMutex {
     #[inline]
     pub fn acquire(
         &self,
-        object: Object,
+        object: &Object,
         deadline: Deadline,
         death: Death,
     ) -> Result<(), LockError> {
-        before(Act::Lock);
+        let points = Points::of(Act::Lock);
+        points.before();
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
@@ -119,22 +120,23 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
-        after(Act::Lock);
+        points.after();
         Ok(())
     }
 
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
     pub fn release(&self) {
-        before(Act::Unlock);
+        let points = Points::of(Act::Unlock);
+        points.before();
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
-        after(Act::Unlock);
+        points.after();
     }
 
     #[cold]
-    fn wait(&self, object: Object, deadline: Deadline) -> Result<Acquired, LockError> {
+    fn wait(&self, object: &Object, deadline: Deadline) -> Result<Acquired, LockError> {
         let done = |acquired| match acquired {
             Err(MutexError::TimedOut) => None,
             acquired => Some(acquired),

@@ -24,30 +24,49 @@ const _: () = assert!(
 /// 0 once it is known that nobody watches. A child has a copy.
 static WATCHED: AtomicU32 = AtomicU32::new(1);
 
-#[inline]
-pub(crate) fn before(act: Act) {
-    point(2 * act as usize);
-}
-
-#[inline]
-pub(crate) fn after(act: Act) {
-    point(2 * act as usize + 1);
-}
-
-/// Is before the act, and when the result is dropped, after it. Not for what takes nanoseconds: it
-/// made a lock and its unlock a fifth slower, where the two calls above can hardly be measured.
+/// Is before the act, and when the result is dropped, after it.
 #[inline]
 pub(crate) fn around(act: Act) -> impl Drop {
-    before(act);
-    Around(act)
+    let points = Points::of(act);
+    points.before();
+    Around(points)
 }
 
-struct Around(Act);
+struct Around(Points);
 
 impl Drop for Around {
     #[inline]
     fn drop(&mut self) {
-        after(self.0);
+        self.0.after();
+    }
+}
+
+/// The two points of an act that takes nanoseconds, with one look for both.
+#[derive(Clone, Copy)]
+pub(crate) struct Points {
+    act: Act,
+    are_watched: bool,
+}
+
+impl Points {
+    #[inline]
+    pub fn of(act: Act) -> Self {
+        let are_watched = WATCHED.load(Relaxed) != 0;
+        Points { act, are_watched }
+    }
+
+    #[inline]
+    pub fn before(self) {
+        if self.are_watched {
+            watched(2 * self.act as usize);
+        }
+    }
+
+    #[inline]
+    pub fn after(self) {
+        if self.are_watched {
+            watched(2 * self.act as usize + 1);
+        }
     }
 }
 
@@ -55,14 +74,7 @@ impl Drop for Around {
 pub(crate) fn born(name: &str) {
     if WATCHED.load(Relaxed) != 0 {
         chaos::born(name, 2 * Act::Spawn as usize);
-        after(Act::Spawn);
-    }
-}
-
-#[inline]
-fn point(number: usize) {
-    if WATCHED.load(Relaxed) != 0 {
-        watched(number);
+        Points::of(Act::Spawn).after();
     }
 }
 
