@@ -200,21 +200,93 @@ impl Process {
     /// Those of [`join`](Process::join).
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let deadline = Deadline::after(limit);
+        match self.wait(libc::WNOHANG)? {
+            None => Ok(Self::first(vec![self], deadline)?.map(|(_, status)| status)),
+            known => Ok(known),
+        }
+    }
+
+    /// Waits for the first of several to end: its place among them, and its status. If several have
+    /// ended, it is the first of these in the order given.
+    ///
+    /// It waits for those whose end is not known yet; none left is `None`, at once. So each end is
+    /// told once, here or by [`join`](Process::join), [`join_timeout`](Process::join_timeout) or
+    /// [`is_alive`](Process::is_alive), and a loop ends with the last process:
+    ///
+    /// ```
+    /// # use common::Process;
+    /// let mut children = [Process::spawn("one", || ())?, Process::spawn("two", || ())?];
+    /// while let Some((index, status)) = Process::join_any(&mut children)? {
+    ///     println!("{}: {status}", children[index].name());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It takes what refers to processes: `&mut children`, `[&mut server, &mut client]`, a map's
+    /// `values_mut()`. Python: `multiprocessing.connection.wait` of their `sentinel`s. System: one
+    /// `poll` for all.
+    ///
+    /// # Errors
+    /// Those of [`join`](Process::join), for any of them: the error has its name. A
+    /// [`StatusLost`](ProcessError::StatusLost) is told once, too.
+    pub fn join_any<'a>(
+        processes: impl IntoIterator<Item = &'a mut Process>,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        Self::first(processes.into_iter().collect(), Deadline::NEVER)
+    }
+
+    /// Waits for the first of several to end as [`join_any`](Process::join_any) does, for at most
+    /// `limit`; `None` if all that are left still run then. None left is `None`, too, and at once:
+    /// who calls it in a loop counts the ends.
+    ///
+    /// # Errors
+    /// Those of [`join_any`](Process::join_any).
+    pub fn join_any_timeout<'a>(
+        processes: impl IntoIterator<Item = &'a mut Process>,
+        limit: Duration,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        Self::first(processes.into_iter().collect(), Deadline::after(limit))
+    }
+
+    /// The first to end of those whose end is not known.
+    fn first(
+        mut processes: Vec<&mut Process>,
+        deadline: Deadline,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        let this = getpid();
+        if let Some(other) = processes.iter().find(|process| process.parent != this) {
+            return Err(other.not_a_child());
+        }
         loop {
-            let status = self.wait(libc::WNOHANG)?;
-            let End::NotYet(pidfd) = &self.end else {
-                return Ok(status);
-            };
-            if deadline.has_passed() {
+            let awaited = processes.iter().enumerate();
+            let (indices, mut ends): (Vec<usize>, Vec<PollFd>) = awaited
+                .filter_map(|(index, process)| match &process.end {
+                    End::NotYet(pidfd) => {
+                        Some((index, PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)))
+                    }
+                    End::Status(_) | End::Lost => None,
+                })
+                .unzip();
+            if ends.is_empty() {
                 return Ok(None);
             }
             let left = deadline.remaining().unwrap_or(Duration::MAX);
             // Up, or a wait would turn into a spin in its last millisecond.
             let left =
                 PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
+            match poll(&mut ends, left) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),
+            }
+            match ends.iter().position(|end| end.any() == Some(true)) {
+                Some(at) => {
+                    let index = indices[at];
+                    if let Some(status) = processes[index].wait(libc::WNOHANG)? {
+                        return Ok(Some((index, status)));
+                    }
+                }
+                None if deadline.has_passed() => return Ok(None),
+                None => {}
             }
         }
     }
@@ -237,7 +309,7 @@ impl Process {
         self.signal(Signal::SIGKILL)
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         self.check_child()?;
         let End::NotYet(pidfd) = &self.end else {
             let name = self.name.clone();
@@ -298,9 +370,13 @@ impl Process {
         if getpid() == self.parent {
             return Ok(());
         }
-        Err(ProcessError::NotAChild {
+        Err(self.not_a_child())
+    }
+
+    fn not_a_child(&self) -> ProcessError {
+        ProcessError::NotAChild {
             name: self.name.clone(),
-        })
+        }
     }
 }
 
