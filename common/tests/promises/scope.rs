@@ -382,10 +382,14 @@ fn a_process_that_it_may_not_end_is_not_waited_for() {
     if !Uid::effective().is_root() {
         return eprintln!("not run, as it takes root: another user");
     }
-    let go = Queue::new().unwrap();
+    let [runs, go] = [(), ()].map(|()| Queue::new().unwrap());
     finish(child("parent", || {
         let ended = scope(|scope| -> Result<()> {
-            scope.spawn("before", || go.get())?;
+            scope.spawn("before", || -> Result<()> {
+                runs.put(&())?;
+                Ok(go.get()?)
+            })?;
+            runs.get()?;
             setuid(Uid::from_raw(65_534))?;
             anyhow::bail!("why")
         });
