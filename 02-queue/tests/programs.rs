@@ -89,6 +89,13 @@ fn no_end() {
 }
 
 #[test]
+fn scope() {
+    let output = run(example("scope")).success();
+    // Said where the system keeps the memory of those who abort (`ulimit -c`).
+    assert_output!(exact(output.replace(" (core dumped)", "")));
+}
+
+#[test]
 fn python_join_before_drain() {
     if let Some(output) = python("join_before_drain") {
         assert_output!(exact(output.success()));

@@ -3,6 +3,7 @@
 //! | Python's `multiprocessing` | here | files | made of |
 //! |---|---|---|---|
 //! | `Process` | [`Process`] | `process/` | `fork`, `waitid`, a pidfd, `prctl` |
+//! | none; `asyncio.TaskGroup`, of tasks | [`scope()`] | `scope.rs` | `poll` on pidfds |
 //! | `Lock` | [`Lock`] | `lock.rs` | a robust `pthread_mutex` in shared memory |
 //! | `Value`, `Array` | [`Value`], [`Array`] | `shared.rs` | `mmap`, and a lock |
 //! | `Queue` | [`Queue`] | `cursor.rs`, `ring.rs`, `queue.rs` | `mmap`, locks, `futex` |
@@ -111,6 +112,7 @@ mod pool;
 mod process;
 mod queue;
 mod ring;
+mod scope;
 mod shared;
 mod words;
 
@@ -121,4 +123,5 @@ pub use pipe::{Connection, PipeError, pipe, pipe_with_capacity};
 pub use pool::{AsyncResult, Pool, PoolError, TaskData, TaskError};
 pub use process::{Outcome, Process, ProcessError, SpawnError, end_on_broken_pipe};
 pub use queue::{GetError, PutError, Queue};
+pub use scope::{Scope, ScopeError, ScopedProcess, scope};
 pub use shared::{Array, Value};

@@ -18,8 +18,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Lock, LockError, LockProxy, Manager, Outcome, Pool, PoolError, Process, Queue, TaskError,
-    Value, ValueProxy, pipe,
+    Lock, LockError, LockProxy, Manager, Outcome, Pool, PoolError, Process, Queue, ScopeError,
+    TaskError, Value, ValueProxy, pipe,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill as signal_to, raise};
@@ -175,7 +175,17 @@ fn waiting() {
     let mut process = child("counter", sleep_for_ever);
     let another = in_a_child(|| line(process.join()));
     kill(process);
-    compare("waiting", [ended, lost, another], exact);
+    let killed = line(common::scope(|scope| -> Result<(), ScopeError> {
+        scope.spawn("counter", || raise(Signal::SIGKILL)).unwrap();
+        Ok(())
+    }));
+    let lost_in_scope = line(common::scope(|scope| -> Result<(), ScopeError> {
+        let process = scope.spawn("counter", || ()).unwrap();
+        waitpid(Pid::from_raw(process.pid().cast_signed()), None).unwrap();
+        Ok(())
+    }));
+    let lines = [ended, lost, another, killed, lost_in_scope];
+    compare("waiting", lines, exact);
 }
 
 fn locking() {

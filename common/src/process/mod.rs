@@ -6,12 +6,13 @@ mod child;
 mod error;
 mod handover;
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
-use std::{mem, ptr};
+use std::{fmt, mem, ptr};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -235,22 +236,99 @@ impl Process {
         let End::NotYet(pidfd) = &self.end else {
             return self.wait(libc::WNOHANG);
         };
-        let has_ended = |limit: Duration| {
-            // Up, or a wait would turn into a spin in its last millisecond.
-            let limit =
-                PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], limit) {
-                Ok(0) | Err(Errno::EINTR) => None,
-                Ok(_) => Some(Ok(())),
-                Err(error) => Some(Err(io::Error::from(error))),
-            }
-        };
-        let look = || {
-            has_ended(Duration::ZERO).map_or(Look::InVain(Upon::Process(self.pid())), Look::Found)
-        };
         let what = format_args!("the end of {OWNER}");
-        asleep::wait(deadline, LONGEST_SLEEP, what, has_ended, look)?.transpose()?;
+        let upon = || Upon::Process(self.pid());
+        wait_for_an_end(&mut [readable(pidfd)], deadline, what, upon)?;
         self.wait(libc::WNOHANG)
+    }
+
+    /// Waits for the first of several to end: its place among them, and its status. If several have
+    /// ended, it is the first of these in the order given.
+    ///
+    /// It waits for those whose end is not known yet; none left is `None`, at once. So each end is
+    /// told once, here or by [`join`](Process::join), [`join_timeout`](Process::join_timeout) or
+    /// [`is_alive`](Process::is_alive), and a loop ends with the last process:
+    ///
+    /// ```
+    /// # use common::Process;
+    /// let mut children = [Process::spawn("one", || ())?, Process::spawn("two", || ())?];
+    /// while let Some((index, status)) = Process::join_any(&mut children)? {
+    ///     println!("{}: {status}", children[index].name());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It takes what refers to processes: `&mut children`, `[&mut server, &mut client]`, a map's
+    /// `values_mut()`. Python: `multiprocessing.connection.wait` of their `sentinel`s. System: one
+    /// `poll` for all.
+    ///
+    /// # Errors
+    /// Those of [`join`](Process::join), for any of them: the error has its name. A
+    /// [`StatusLost`](ProcessError::StatusLost) is told once, too.
+    #[track_caller]
+    pub fn join_any<'a>(
+        processes: impl IntoIterator<Item = &'a mut Process>,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        Self::first(processes.into_iter().collect(), Deadline::never())
+    }
+
+    /// Waits for the first of several to end as [`join_any`](Process::join_any) does, for at most
+    /// `limit`; `None` if all that are left still run then. None left is `None`, too, and at once:
+    /// who calls it in a loop counts the ends.
+    ///
+    /// # Errors
+    /// Those of [`join_any`](Process::join_any).
+    pub fn join_any_timeout<'a>(
+        processes: impl IntoIterator<Item = &'a mut Process>,
+        limit: Duration,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        Self::first(processes.into_iter().collect(), Deadline::after(limit))
+    }
+
+    /// The first to end of those whose end is not known.
+    pub(crate) fn first(
+        mut processes: Vec<&mut Process>,
+        deadline: Deadline,
+    ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
+        for process in &processes {
+            process.check_child()?;
+        }
+        loop {
+            let awaited = processes.iter().enumerate();
+            let (indices, mut ends): (Vec<usize>, Vec<PollFd>) = awaited
+                .filter_map(|(index, process)| match &process.end {
+                    End::NotYet(pidfd) => Some((index, readable(pidfd))),
+                    End::Status(_) | End::Lost => None,
+                })
+                .unzip();
+            if ends.is_empty() {
+                return Ok(None);
+            }
+            let names = Names(&indices, &processes);
+            let upon = || {
+                let mut all = indices
+                    .iter()
+                    .map(|&index| processes[index].end_of_its_own());
+                all.find(|&end| end != Upon::Anybody)
+                    .unwrap_or(Upon::Anybody)
+            };
+            wait_for_an_end(
+                &mut ends,
+                deadline,
+                format_args!("the first end of {names}"),
+                upon,
+            )?;
+            match ends.iter().position(|end| end.any() == Some(true)) {
+                Some(at) => {
+                    let index = indices[at];
+                    if let Some(status) = processes[index].wait(libc::WNOHANG)? {
+                        return Ok(Some((index, status)));
+                    }
+                }
+                None if deadline.has_passed() => return Ok(None),
+                None => {}
+            }
+        }
     }
 
     /// Asks it to end (`SIGTERM`); it may refuse or take its time. Python: `terminate`.
@@ -271,7 +349,7 @@ impl Process {
         self.signal(Signal::SIGKILL)
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         self.check_child()?;
         let End::NotYet(pidfd) = &self.end else {
             let name = self.name.clone();
@@ -333,10 +411,51 @@ impl Process {
         if getpid() == self.parent {
             return Ok(());
         }
-        Err(ProcessError::NotAChild {
-            name: self.name.clone(),
-        })
+        Err(self.not_a_child())
     }
+
+    fn not_a_child(&self) -> ProcessError {
+        ProcessError::NotAChild {
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// Those of some of the processes, for when it comes to that.
+struct Names<'a>(&'a [usize], &'a [&'a mut Process]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(|&index| &self.1[index].name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+fn readable(pidfd: &OwnedFd) -> PollFd<'_> {
+    PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)
+}
+
+/// Waits until one of these can be read, or the deadline has passed.
+fn wait_for_an_end(
+    ends: &mut [PollFd<'_>],
+    deadline: Deadline,
+    what: fmt::Arguments<'_>,
+    upon: impl Fn() -> Upon,
+) -> Result<(), ProcessError> {
+    let ends = RefCell::new(ends);
+    let nap = |limit: Duration| {
+        // Up, or a wait would turn into a spin in its last millisecond.
+        let limit =
+            PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut ends.borrow_mut(), limit) {
+            Ok(0) | Err(Errno::EINTR) => None,
+            Ok(_) => Some(Ok(())),
+            Err(error) => Some(Err(io::Error::from(error))),
+        }
+    };
+    let look = || nap(Duration::ZERO).map_or_else(|| Look::InVain(upon()), Look::Found);
+    asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.transpose()?;
+    Ok(())
 }
 
 impl Drop for Process {

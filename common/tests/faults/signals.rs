@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use common::{GetError, Lock, LockError, Manager, Outcome, Pool, PutError, Queue, Value, pipe};
+use common::{
+    GetError, Lock, LockError, Manager, Outcome, Pool, Process, PutError, Queue, Value, pipe,
+};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill as signal, sigaction};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -11,6 +13,7 @@ use crate::harness::{child, eventually, finish, kill, sleep_for_ever};
 
 trials![
     joining,
+    joining_any,
     waiting_for_a_lock,
     waiting_for_a_managers_lock,
     getting,
@@ -66,6 +69,21 @@ fn joining() {
             assert_eq!(times_out(|limit| child.join_timeout(limit)).unwrap(), None);
             ready();
             finish(child);
+        },
+        || go.put(&()).unwrap(),
+    );
+}
+
+fn joining_any() {
+    let go = Queue::<()>::new().unwrap();
+    interrupted(
+        |ready| {
+            let mut children = [child("sleeps", sleep_for_ever), child("child", || go.get())];
+            let none = times_out(|limit| Process::join_any_timeout(&mut children, limit));
+            assert_eq!(none.unwrap(), None);
+            ready();
+            let ended = Process::join_any(&mut children).unwrap();
+            assert!(ended.is_some_and(|(index, status)| index == 1 && status.success()));
         },
         || go.put(&()).unwrap(),
     );

@@ -14,12 +14,14 @@ mod pipe;
 mod pool;
 mod process;
 mod queue;
+mod scope;
 mod shared;
 mod trust;
 
 fn main() {
     let modules = [
         process::trials(),
+        scope::trials(),
         lock::trials(),
         shared::trials(),
         queue::trials(),

@@ -13,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    Lock, LockError, Pool, Process, ProcessError, SpawnError, Value, end_on_broken_pipe, pipe,
+    Lock, LockError, Pool, Process, ProcessError, Queue, SpawnError, Value, end_on_broken_pipe,
+    pipe,
 };
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -37,6 +38,14 @@ trials![
     a_real_time_signal_is_a_status_too,
     joining_twice_gives_the_same_status,
     joining_with_a_timeout_says_still_running,
+    joining_any_waits_for_the_first_to_end,
+    joining_any_tells_each_end_once,
+    joining_any_of_several_that_have_ended_is_the_first_of_them,
+    joining_any_is_one_system_call_for_all,
+    joining_any_with_a_timeout_says_all_still_run,
+    joining_any_works_in_the_parent_only,
+    joining_any_tells_of_a_lost_status_once,
+    joining_any_at_a_broken_pipe_ends_the_program,
     is_alive_until_it_ends,
     terminate_asks_and_kill_does_not,
     signalling_a_joined_process_signals_nobody,
@@ -169,6 +178,135 @@ fn joining_with_a_timeout_says_still_running() {
         status.and_then(|status| status.signal()),
         Some(libc::SIGKILL)
     );
+}
+
+fn exits(code: i32) -> Process {
+    child(&format!("exits {code}"), move || -> () {
+        std::process::exit(code)
+    })
+}
+
+fn codes(children: &mut [Process]) -> Vec<(usize, Option<i32>)> {
+    let next = || Process::join_any(&mut *children).unwrap();
+    let ends = std::iter::from_fn(next).take(9);
+    ends.map(|(index, status)| (index, status.code())).collect()
+}
+
+fn joining_any_waits_for_the_first_to_end() {
+    let go = Queue::new().unwrap();
+    let mut first = child("first", sleep_for_ever);
+    let mut second = child("second", || go.get());
+    let waker = child("waker", || {
+        until_asleep(getppid().as_raw().cast_unsigned());
+        go.put(&())
+    });
+    let ended = Process::join_any([&mut first, &mut second]).unwrap();
+    assert_eq!(
+        ended.map(|(at, status)| (at, status.code())),
+        Some((1, Some(0)))
+    );
+    kill(first);
+    finish(waker);
+}
+
+fn joining_any_tells_each_end_once() {
+    let mut children = [exits(1), exits(2), exits(3), exits(4), exits(5)];
+    children[0].join().unwrap();
+    assert!(children[1].join_timeout(Duration::MAX).unwrap().is_some());
+    eventually("it is dead", || !children[2].is_alive().unwrap());
+    let mut left = codes(&mut children);
+    left.sort_unstable();
+    assert_eq!(left, [(3, Some(4)), (4, Some(5))]);
+    assert_eq!(codes(&mut children), [], "none is left");
+    assert_eq!(codes(&mut []), []);
+    let more = Process::join_any_timeout(&mut children, Duration::MAX);
+    assert_eq!(more.unwrap(), None, "at once");
+    assert_eq!(children[4].join().unwrap().code(), Some(5), "known as ever");
+}
+
+fn joining_any_of_several_that_have_ended_is_the_first_of_them() {
+    let mut children = [exits(1), exits(2), exits(3)];
+    children.iter().map(Process::pid).for_each(until_gone);
+    assert_eq!(
+        codes(&mut children),
+        [(0, Some(1)), (1, Some(2)), (2, Some(3))]
+    );
+}
+
+fn joining_any_is_one_system_call_for_all() {
+    let waits = child("waits", || {
+        let mut children = [1, 2, 3].map(|_| child("sleeps", sleep_for_ever));
+        Process::join_any(&mut children).map(drop)
+    });
+    // Its number, then its arguments: where they lie, how many, and for `poll` milliseconds.
+    let call = format!("/proc/{}/syscall", waits.pid());
+    match fs::read_to_string(&call) {
+        Err(error) => eprintln!("not run, as it takes a right: {call}: {error}"),
+        Ok(_) => eventually("it waits for three, for ever", || {
+            let call = fs::read_to_string(&call).unwrap();
+            let words: Vec<_> = call.split_whitespace().collect();
+            match words[..] {
+                #[cfg(target_arch = "x86_64")]
+                ["7", _, count, limit, ..] => count == "0x3" && limit == "0x7fffffff",
+                [number, _, count, ..] => number == libc::SYS_ppoll.to_string() && count == "0x3",
+                _ => false, // it runs
+            }
+        }),
+    }
+    kill(waits);
+}
+
+fn joining_any_with_a_timeout_says_all_still_run() {
+    let mut children = [1, 2].map(|_| child("sleeps", sleep_for_ever));
+    let (start, limit) = (Instant::now(), Duration::from_millis(20));
+    let none = Process::join_any_timeout(&mut children, limit).unwrap();
+    assert_eq!(none, None);
+    assert!(start.elapsed() >= limit);
+    assert_eq!(
+        Process::join_any_timeout(&mut children, Duration::ZERO).unwrap(),
+        None
+    );
+    children[1].kill().unwrap();
+    let ended = Process::join_any_timeout(&mut children, Duration::MAX);
+    let (index, status) = ended.unwrap().unwrap();
+    assert_eq!((index, status.signal()), (1, Some(libc::SIGKILL)));
+}
+
+fn joining_any_works_in_the_parent_only() {
+    let mut sibling = child("sibling", sleep_for_ever);
+    finish(child("other", || {
+        let mut own = child("own", || ());
+        match Process::join_any([&mut own, &mut sibling]) {
+            Err(ProcessError::NotAChild { name }) => assert_eq!(name, "sibling"),
+            other => panic!("{other:?}"),
+        }
+        finish(own);
+    }));
+    kill(sibling);
+}
+
+fn joining_any_tells_of_a_lost_status_once() {
+    let mut children = [child("sleeps", sleep_for_ever), exits(2)];
+    waitpid(Pid::from_raw(children[1].pid().cast_signed()), None).unwrap();
+    match Process::join_any(&mut children) {
+        Err(ProcessError::StatusLost { name }) => assert_eq!(name, "exits 2"),
+        other => panic!("{other:?}"),
+    }
+    let more = Process::join_any_timeout(&mut children, Duration::ZERO);
+    assert_eq!(more.unwrap(), None, "the other one still runs");
+}
+
+fn joining_any_at_a_broken_pipe_ends_the_program() {
+    let ended = without_a_reader(|| {
+        end_on_broken_pipe();
+        let mut children = [
+            child("sleeps", sleep_for_ever),
+            child("prints", || println!("read by nobody")),
+        ];
+        let _ = Process::join_any(&mut children);
+        unreachable!("a child's end by the signal is this process's end");
+    });
+    assert_eq!((ended.0.signal(), &*ended.1), (Some(libc::SIGPIPE), ""));
 }
 
 fn is_alive_until_it_ends() {
