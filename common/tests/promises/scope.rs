@@ -2,9 +2,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::{Lock, Outcome, ProcessError, Queue, Scope, ScopeError, SpawnError, Value, scope};
+use common::{
+    Lock, Outcome, Process, ProcessError, Queue, Scope, ScopeError, SpawnError, Value, scope,
+};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use nix::sys::wait::waitpid;
@@ -387,10 +390,11 @@ fn a_process_that_it_may_not_end_is_not_waited_for() {
         let ended = scope(|scope| -> Result<()> {
             scope.spawn("before", || -> Result<()> {
                 runs.put(&())?;
-                Ok(go.get()?)
+                Ok(go.get_timeout(Duration::from_secs(60))?) // nobody else could end it
             })?;
             runs.get()?;
             setuid(Uid::from_raw(65_534))?;
+            Process::end_with_parent()?;
             anyhow::bail!("why")
         });
         assert_eq!(ended.unwrap_err().to_string(), "why");
