@@ -1,8 +1,8 @@
 //! What the chapter's programs print.
 
 use testing::{
-    any_order_then, assert_output, exact, example, examples, interrupt, into_broken_pipe, python,
-    run,
+    any_order_then, assert_output, chain, exact, example, examples, interrupt, into_broken_pipe,
+    python, run,
 };
 
 #[test]
@@ -32,6 +32,11 @@ fn lock_order() {
 }
 
 #[test]
+fn deadlock() {
+    assert_output!(chain(run(example("deadlock")).success()));
+}
+
+#[test]
 fn killed_owner() {
     assert_output!(exact(run(example("killed_owner")).success()));
 }
@@ -47,6 +52,13 @@ fn python_main_program() {
 fn python_lost_update() {
     if let Some(output) = python("lost_update") {
         assert_output!("lost_update", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_deadlock() {
+    if let Some(output) = python("deadlock") {
+        assert_output!(exact(output.success()));
     }
 }
 
