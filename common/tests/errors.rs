@@ -410,14 +410,16 @@ fn deadlocks() {
     };
     let lines: Vec<String> = DEADLOCKS.iter().map(run).collect();
     let mut mistaken = Command::new(env::current_exe().unwrap());
-    mistaken.args(["get"]).env("MP_ASLEEP", "no");
+    mistaken.arg("get").env("MP_ASLEEP", "no");
     let complaint = Program::start(mistaken).wait().stderr;
     compare("deadlocks", lines.into_iter().chain([complaint]), |lines| {
         masked("(pid ", "[pid]", lines)
     });
 }
 
-const DEADLOCKS: [(&str, fn() -> String); 8] = [
+type Provoke = fn() -> String;
+
+const DEADLOCKS: [(&str, Provoke); 8] = [
     ("get", of_a_get),
     ("put", of_a_put),
     ("lock", of_a_lock),
@@ -428,7 +430,7 @@ const DEADLOCKS: [(&str, fn() -> String); 8] = [
     ("pool", of_a_pool),
 ];
 
-fn deadlock(name: &str) -> Option<fn() -> String> {
+fn deadlock(name: &str) -> Option<Provoke> {
     let mut all = DEADLOCKS.into_iter();
     Some(all.find(|(known, _)| *known == name)?.1)
 }
