@@ -1,8 +1,10 @@
-//! To join a producer before its items are taken is to wait for ever.
+//! To join a producer before its items are taken is to wait for each other.
 //!
 //! The producer waits for room in the queue, and its parent, who would make room, waits for the
-//! producer. In Python the same happens behind the scenes: `put` returns at once, but a process
-//! ends only when its feeder thread has written all items to a pipe, which holds 64 KiB.
+//! producer. With a limit, the join says that it still runs; without one, it would be the error
+//! that nobody can go on, as in `dead_stage`. In Python the same happens behind the scenes: `put`
+//! returns at once, but a process ends only when its feeder thread has written all items to a pipe,
+//! which holds 64 KiB.
 //!
 //! The cure: drain first, then join.
 //!

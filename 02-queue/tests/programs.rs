@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use testing::{
-    Claim, assert_output, exact, example, examples, interrupt, into_broken_pipe, masked, python,
-    run,
+    Claim, assert_output, chain, exact, example, examples, interrupt, into_broken_pipe, masked,
+    python, run,
 };
 
 /// Checks all that is said of the items, and claims the end.
@@ -96,6 +96,16 @@ fn scope() {
 }
 
 #[test]
+fn dead_producer() {
+    assert_output!(chain(run(example("dead_producer")).success()));
+}
+
+#[test]
+fn dead_stage() {
+    assert_output!(chain(run(example("dead_stage")).success()));
+}
+
+#[test]
 fn python_join_before_drain() {
     if let Some(output) = python("join_before_drain") {
         assert_output!(exact(output.success()));
@@ -113,6 +123,13 @@ fn python_no_end() {
             "empty() is wrong at times: {output}"
         );
         assert_output!(masked("it was empty in ", "[some]", output));
+    }
+}
+
+#[test]
+fn python_dead_stage() {
+    if let Some(output) = python("dead_stage") {
+        assert_output!(exact(output.success()));
     }
 }
 

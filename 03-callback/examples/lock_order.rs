@@ -1,8 +1,9 @@
-//! Two processes that take two locks in opposite order wait for each other for ever.
+//! Two processes that take two locks in opposite order wait for each other.
 //!
 //! Each holds the lock that the other one waits for: a deadlock. A limit shows it, and undoes it:
-//! whose time is over lets go of what it holds, and can try again. The cure is one order for all:
-//! here, the left account is locked before the right one. In Python both are the same.
+//! whose time is over lets go of what it holds, and can try again. (Without one, see `deadlock`.)
+//! The cure is one order for all: here, the left account is locked before the right one. In Python
+//! both are the same.
 //!
 //! Output: any order, but for the last line.
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use testing::{
-    Output, Program, any_order_then, assert_output, exact, example, examples, interrupt,
+    Output, Program, any_order_then, assert_output, chain, exact, example, examples, interrupt,
     into_broken_pipe, masked, python, run,
 };
 
@@ -71,6 +71,11 @@ fn lock_order() {
 }
 
 #[test]
+fn deadlock() {
+    assert_output!(chain(run(example("deadlock")).success()));
+}
+
+#[test]
 fn killed_owner() {
     assert_output!(exact(run(example("killed_owner")).success()));
 }
@@ -86,6 +91,13 @@ fn python_main_program() {
 fn python_lost_update() {
     if let Some(output) = python("lost_update") {
         assert_output!("lost_update", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_deadlock() {
+    if let Some(output) = python("deadlock") {
+        assert_output!(exact(output.success()));
     }
 }
 

@@ -28,8 +28,11 @@ fn sources(folder: PathBuf) -> Vec<String> {
 
 /// What stands between quotes where `code` begins, in one line.
 fn quoted(code: &str) -> Option<String> {
-    let (quoted, _) = code.trim_start().strip_prefix('"')?.split_once('"')?;
-    Some(quoted.split("\\\n").map(str::trim_start).collect())
+    let code = code.trim_start().strip_prefix('"')?;
+    let is_end = |&(place, _): &(usize, &str)| !code[..place].ends_with('\\');
+    let (end, _) = code.match_indices('"').find(is_end)?;
+    let lines = code[..end].split("\\\n").map(str::trim_start);
+    Some(lines.collect::<String>().replace("\\\"", "\""))
 }
 
 /// `Enum::Variant` and its message, of the errors in a file that users can meet. One that is

@@ -24,8 +24,12 @@
 //!
 //! - **No process outlives its parent**, however the parent ends. ([`Process`] says what to do
 //!   where one of the two changes its user.)
-//! - **A process killed at any moment hangs nobody.** Who depends on it gets an error that says
-//!   so, within a second.
+//! - **Who depends on a process that was killed, at any moment, gets an error that says so.** It
+//!   comes within a second where what is waited for knows its other side: a lock, a pipe, a join, a
+//!   pool, a manager.
+//! - **Nobody waits for what cannot come.** A queue does not know who would put or take. So when
+//!   nobody can go on, one call is an error with the whole chain, [`Deadlock`], within seconds. As
+//!   long as another process goes on, it might still put; a table there says who is told.
 //! - **Nothing stays behind**: no process, no name in the file system.
 //! - **A user's mistake is an error that says what to do**, and works again once it is mended.
 //!

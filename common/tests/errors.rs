@@ -7,6 +7,7 @@ mod harness;
 
 use std::any::type_name;
 use std::cell::OnceCell;
+use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Write, stdout};
@@ -26,7 +27,7 @@ use nix::sys::signal::{Signal, kill as signal_to, raise};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, dup2_stdout, getppid};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use testing::{Claim, assert_output, exact, masked};
+use testing::{Claim, Program, assert_output, chain, exact, masked};
 
 use harness::{child, eventually, finish, kill, output_of, sleep_for_ever, until_gone};
 
@@ -39,10 +40,14 @@ trials![
     pipes,
     managers,
     pools,
-    tasks
+    tasks,
+    deadlocks
 ];
 
 fn main() {
+    if let Some(deadlock) = env::args().nth(1).and_then(|name| deadlock(&name)) {
+        return print!("{}", deadlock());
+    }
     AT_THE_END.with(|_| ()); // used first, so dropped last
     harness::main(trials());
 }
@@ -402,4 +407,114 @@ fn tasks() {
             masked("WorkerDied: worker process ", "[pid]", lines)
         },
     );
+}
+
+/// Each in a program of its own: its text has all living processes, and the dead.
+fn deadlocks() {
+    let run = |(name, _): &(&str, _)| {
+        let mut program = Command::new(env::current_exe().unwrap());
+        program.arg(name);
+        let printed = Program::start(program).wait().success();
+        let printed = chain(masked("errors.rs:", "[line]", printed));
+        printed.text().to_owned()
+    };
+    let lines: Vec<String> = DEADLOCKS.iter().map(run).collect();
+    let mut mistaken = Command::new(env::current_exe().unwrap());
+    mistaken.arg("of-a-get").env("MP_ASLEEP", "no");
+    let complaint = Program::start(mistaken).wait().stderr;
+    compare("deadlocks", lines.into_iter().chain([complaint]), |lines| {
+        masked("(pid ", "[pid]", lines)
+    });
+}
+
+type Provoke = fn() -> String;
+
+/// No words that somebody would select trials by.
+const DEADLOCKS: [(&str, Provoke); 8] = [
+    ("of-a-get", of_a_get),
+    ("of-a-put", of_a_put),
+    ("of-a-lock", of_a_lock),
+    ("of-a-pipe", of_a_pipe),
+    ("of-a-join", of_a_join),
+    ("of-a-manager", of_a_manager),
+    ("of-a-task", of_a_task),
+    ("of-a-pool", of_a_pool),
+];
+
+fn deadlock(name: &str) -> Option<Provoke> {
+    let mut all = DEADLOCKS.into_iter();
+    Some(all.find(|(known, _)| *known == name)?.1)
+}
+
+fn of_a_get() -> String {
+    let queue = Queue::<u8>::new().unwrap();
+    child("producer", || -> () { std::process::abort() })
+        .join()
+        .unwrap();
+    line(queue.get())
+}
+
+fn of_a_put() -> String {
+    let queue = Queue::with_capacity(100).unwrap();
+    let full = (0..).find_map(|_| queue.put(&"item".to_owned()).err());
+    line(Err::<(), _>(full.unwrap()))
+}
+
+/// Two locks in opposite order.
+fn of_a_lock() -> String {
+    let (left, right) = (Lock::new().unwrap(), Lock::new().unwrap());
+    let (left_is_held, right_is_held) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let other = child("other", || -> anyhow::Result<()> {
+        let _right = right.lock()?;
+        right_is_held.put(&())?;
+        left_is_held.get()?;
+        let _left = left.lock()?;
+        Ok(())
+    });
+    right_is_held.get().unwrap();
+    let guard = left.lock().unwrap();
+    left_is_held.put(&()).unwrap();
+    let line = line(right.lock());
+    drop(guard);
+    finish(other);
+    line
+}
+
+fn of_a_pipe() -> String {
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let _other = child("other", move || theirs.recv().map(drop));
+    line(ours.recv())
+}
+
+fn of_a_join() -> String {
+    let queue = Queue::<u8>::new().unwrap();
+    line(child("consumer", || queue.get().map(drop)).join())
+}
+
+/// Its lock's holder waits for something else.
+fn of_a_manager() -> String {
+    let manager = Manager::start().unwrap();
+    let lock = manager.lock().unwrap();
+    let (is_held, never) = (Queue::new().unwrap(), Queue::<()>::new().unwrap());
+    let _holder = child("holder", || -> anyhow::Result<()> {
+        let _guard = lock.lock()?;
+        is_held.put(&())?;
+        never.get()?;
+        Ok(())
+    });
+    is_held.get().unwrap();
+    line(lock.lock())
+}
+
+fn of_a_task() -> String {
+    let never = Queue::<()>::new().unwrap();
+    let pool = Pool::new(1, |_: u8| never.get()).unwrap();
+    line(pool.apply(&1))
+}
+
+fn of_a_pool() -> String {
+    let never = Queue::<()>::new().unwrap();
+    let pool = Pool::new(1, |_: u8| never.get()).unwrap();
+    let _task = pool.apply_async(&1);
+    line(pool.join())
 }

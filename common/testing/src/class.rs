@@ -121,6 +121,29 @@ pub fn masked(before: &str, mask: &str, output: impl Into<Claim>) -> Claim {
 }
 // ANCHOR_END: pattern
 
+/// The rest of the output, byte for byte, with the pids masked in a message that says who waits for
+/// whom. Its last column is where it is with pids of that length, and a process that has crashed
+/// left no core file: some systems write one, and the status says so.
+pub fn chain(output: impl Into<Claim>) -> Claim {
+    let claim = masked("(pid ", "[pid]", output);
+    let text = claim.text.replace(" (core dumped)", "");
+    let columns = |line: &str| {
+        let (waits, at) = line.strip_prefix("  ")?.rsplit_once("  ")?;
+        Some((waits.trim_end().to_owned(), at.to_owned()))
+    };
+    let width = |waits: &str| waits.chars().count();
+    let all = text.lines().filter_map(columns);
+    let widest = all.map(|(waits, _)| width(&waits)).max().unwrap_or(0);
+    let aligned = text.split_inclusive('\n').map(|line| match columns(line) {
+        Some((waits, at)) => format!("  {waits:widest$}  {at}"),
+        None => line.to_owned(),
+    });
+    Claim {
+        text: aligned.collect(),
+        ..claim
+    }
+}
+
 // ANCHOR: sample
 /// Not checked at all, and the snapshot says so.
 pub fn sample(_output: impl Into<Claim>) -> Claim {
@@ -184,6 +207,25 @@ mod tests {
             masked("in ", "[path]", "in /a/b.rs\n").text(),
             "in [path]\n"
         );
+    }
+
+    #[test]
+    fn a_chain_hides_pids_their_width_and_core_files() {
+        let told = |pid: &str, spaces: &str, core: &str| {
+            chain(format!(
+                "All wait:\n  main (pid {pid}) waits  {spaces}a.rs:1\n  \"read\" (pid 7) waits \
+                 for room  a.rs:2\n  \"write\" (pid 8) ended: signal: 6 (SIGABRT){core}\n"
+            ))
+        };
+        let claim = told("7", "           ", "");
+        assert_eq!(
+            claim.text(),
+            "All wait:\n  main (pid [pid]) waits             a.rs:1\n  \"read\" (pid [pid]) waits \
+             for room  a.rs:2\n  \"write\" (pid [pid]) ended: signal: 6 (SIGABRT)\n"
+        );
+        assert_eq!(claim, told("12345", "       ", " (core dumped)"));
+        assert_eq!(claim.class(), "pattern");
+        assert_ne!(claim, chain(claim.text().replace("a.rs:2", "a.rs:3")));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Runs the programs of this workspace and says what may be claimed of their output.
 //!
 //! A test runs a program with [`run`] or [`python`], hides in its output what differs from run to
-//! run ([`exact`], [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`sample`]) and
-//! compares the [`Claim`] that is left with a snapshot, by [`assert_output`].
+//! run ([`exact`], [`any_order`], [`any_order_then`], [`per_process`], [`masked`], [`chain`],
+//! [`sample`]) and compares the [`Claim`] that is left with a snapshot, by [`assert_output`].
 
 mod class;
 mod program;
@@ -11,7 +11,7 @@ mod snapshot;
 #[doc(hidden)]
 pub use insta;
 
-pub use class::{Claim, any_order, any_order_then, exact, masked, per_process, sample};
+pub use class::{Claim, any_order, any_order_then, chain, exact, masked, per_process, sample};
 pub use program::{
     Output, Program, example, examples, interrupt, interrupt_command, into_broken_pipe,
     into_broken_pipe_command, python, run,

@@ -25,6 +25,14 @@
 //! | a manager's client, or the manager, is killed at any moment | the others go on; an error after the manager's death | the same, at once | `manager::clients_are_killed`, `manager::the_server_is_killed` |
 //! | 4 x 100,000 increments | exact under the lock | exact | `promises::shared::increments_under_the_guard_are_exact` |
 //! | a pipe's peer is killed | a hang, if a sibling has a copy of its end (measured) | `Died`, whole items before it | `pipe::a_peer_is_killed` |
+//! | a queue's only producer is killed, and its consumer waits | a hang (measured) | an error: who waits for what, and who is dead | `promises::asleep::a_consumer_whose_producer_died` |
+//! | of three stages with queues between them the middle one is killed | all hang (measured) | one error with the whole chain | `promises::asleep::three_stages_of_which_one_died` |
+//! | a join of a child that waits for its parent | a hang (measured) | an error, and the child can be joined later | `promises::asleep::a_child_that_waits_is_joined` |
+//! | two locks are taken in opposite order | a hang (measured) | one of the two gets an error | `promises::asleep::two_locks_in_opposite_order`, `promises::asleep::two_locks_while_others_go_on` |
+//! | the same with a manager's locks | a hang (measured) | as above | `promises::asleep::locks_of_a_manager` |
+//! | both ends of a pipe wait | a hang (measured) | one of the two gets an error | `promises::asleep::two_ends_of_a_pipe` |
+//! | a pool's tasks wait for what nobody gives | a hang (measured) | an error, and the pool goes on | `promises::asleep::a_pool_that_waits_for_itself` |
+//! | all wait, but one sleeps elsewhere, is stopped, or has a limit, another thread, a handler | - | no false alarm | `promises::asleep::*_counts_as_awake` |
 //! | the parent is killed while its children do anything at all | they live on (measured) | all gone within 3 s | `parent::*` |
 //! | Ctrl-C | a stack trace from each process (measured) | all gone, without a word; the status of `SIGINT` | `interrupt::*`, and each chapter's `ctrl_c_ends_them` |
 //! | Ctrl-C in a program that handles it | the manager's server ignores it | manager and pool go on; a busy worker's task has an error | `interrupt::a_program_that_handles_ctrl_c_keeps_its_manager_and_its_pool` |
