@@ -67,6 +67,9 @@
 //! same. **It does not run the same**: the system still chooses who runs when. Without the variable,
 //! a point costs a look at one word.
 //!
+//! `MP_ASLEEP=off`, to let processes wait on that wait for what cannot come: without it, one of them
+//! gets a [`Deadlock`].
+//!
 //! # In a crate of your own
 //!
 //! `common` is a name for a workspace's own use, so give it another one, and the address that you
