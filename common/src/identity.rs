@@ -127,7 +127,7 @@ pub(crate) struct Status {
     state: u8,
     parent: u32,
     flags: u32,
-    pub threads: u32,
+    threads: u32,
     start: u32,
     /// As `waitpid` has it, of a zombie.
     pub exit: i32,

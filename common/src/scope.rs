@@ -98,7 +98,8 @@ pub struct ScopedProcess<'scope> {
 ///
 /// **While `body` runs, nobody watches but its `join`s.** A `get` in `body`, from a process that
 /// has failed, waits as it does without a scope, which is until [nobody can go
-/// on](crate::Deadlock): leave such waits to the processes. And a scope in another scope's `body` watches its own processes alone.
+/// on](crate::Deadlock): leave such waits to the processes. And a scope in another scope's `body`
+/// watches its own processes alone.
 ///
 /// `E` is the error of your own: [`ScopeError`] must turn into it, as it does into `anyhow::Error`
 /// and a `Box<dyn Error>`.

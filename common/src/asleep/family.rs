@@ -8,7 +8,7 @@ use std::process::{self, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::time::Duration;
-use std::{env, fmt, mem, ptr, thread};
+use std::{env, mem, ptr, thread};
 
 use super::system::{self, Fate};
 use super::table::{CELLS, Slot, State, Table, Tenant};
@@ -209,7 +209,7 @@ impl Family {
 
     fn is_born(&self, place: usize, pid: u32, name: &str) -> Tenant {
         let member = &self.members[place];
-        member.name.write(format_args!("{name}"));
+        member.name.write(name);
         member.end.store(0, Relaxed);
         member.is_given_up.store(0, Relaxed);
         self.table().set_pid(place, pid);
@@ -320,8 +320,7 @@ impl Family {
 pub(super) struct Text<const N: usize>([AtomicU8; N]);
 
 impl<const N: usize> Text<N> {
-    pub fn write(&self, text: fmt::Arguments<'_>) {
-        let text = text.to_string();
+    pub fn write(&self, text: &str) {
         let bytes = text.bytes().take(N - 1).chain([0]);
         self.0
             .iter()

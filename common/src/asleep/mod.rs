@@ -13,8 +13,13 @@ mod system;
 mod table;
 
 use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
 use std::panic::Location;
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use family::Family;
@@ -144,6 +149,25 @@ fn confirm(
     }
 }
 
+/// A nap for [`wait`], until a message or an end can be read from one of these, for at most `limit`.
+pub(crate) fn until_readable(
+    descriptors: &mut [PollFd<'_>],
+    limit: Duration,
+) -> Option<io::Result<()>> {
+    // Up, or a wait would turn into a spin in its last millisecond.
+    let limit = PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
+    match poll(descriptors, limit) {
+        Ok(0) | Err(Errno::EINTR) => None,
+        Ok(_) => Some(Ok(())),
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+/// What such a nap is on.
+pub(crate) fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
+    PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
+}
+
 /// A thread that sleeps, in the table as long as this lives.
 struct Noted {
     family: &'static Family,
@@ -170,11 +194,9 @@ impl Noted {
     fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
         let sleep = family.table().fall_asleep(mine, |cell| {
-            let text = family.text(mine, cell);
-            match caller {
-                Some(at) => text.write(format_args!("{what}\n{}:{}", at.file(), at.line())),
-                None => text.write(what),
-            }
+            let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
+            let text = format!("{what}{}", caller.unwrap_or_default());
+            family.text(mine, cell).write(&text);
         })?;
         Some(Noted {
             family,
@@ -288,9 +310,13 @@ impl Noted {
         Some(places)
     }
 
+    /// How near the root a sleeper is; no two are alike.
+    fn distance(&self, sleep: &Sleep) -> impl Ord + use<> {
+        (self.family.depth(sleep.slot), sleep.slot, sleep.cell)
+    }
+
     fn is_nearer(&self, other: &Sleep) -> bool {
-        let key = |sleep: &Sleep| (self.family.depth(sleep.slot), sleep.slot, sleep.cell);
-        key(other) < key(&self.sleep)
+        self.distance(other) < self.distance(&self.sleep)
     }
 
     /// Whether there is a sleeper nearer to the root, of a process that counts.
@@ -324,7 +350,7 @@ impl Noted {
     fn story(&self, picture: &Picture) -> String {
         let family = self.family;
         let mut sleeps = picture.sleeps.clone();
-        sleeps.sort_by_key(|sleep| (family.depth(sleep.slot), sleep.slot, sleep.cell));
+        sleeps.sort_by_key(|sleep| self.distance(sleep));
         let lines = sleeps.iter().map(|&sleep| {
             let text = family.text(sleep.slot, sleep.cell).read();
             let (what, caller) = text.split_once('\n').unwrap_or((&text, ""));

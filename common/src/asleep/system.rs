@@ -73,15 +73,6 @@ pub(super) fn is_mapped_elsewhere(address: usize, known: &[u32]) -> bool {
     let Some(mapping) = mine.lines().find(|line| line.starts_with(&start)) else {
         return true;
     };
-    // The device and the inode, which no other mapping has.
-    let file = |line: &str| {
-        line.split_whitespace()
-            .skip(3)
-            .take(2)
-            .map(String::from)
-            .collect()
-    };
-    let file: Vec<String> = file(mapping);
     let Ok(processes) = fs::read_dir("/proc") else {
         return true;
     };
@@ -89,6 +80,11 @@ pub(super) fn is_mapped_elsewhere(address: usize, known: &[u32]) -> bool {
     pids.filter(|pid| !known.contains(pid)).any(|pid: u32| {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let mut lines = maps.lines();
-        lines.any(|line| line.split_whitespace().skip(3).take(2).eq(&file))
+        lines.any(|line| file(line).eq(file(mapping)))
     })
+}
+
+/// The device and the inode of a mapping, which no other has.
+fn file(mapping: &str) -> impl Iterator<Item = &str> {
+    mapping.split_whitespace().skip(3).take(2)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::error::ManagerError;
 use super::wire::{PART, Reply, Request, Socket};
-use crate::asleep::{self, Look, OWNER, Upon};
+use crate::asleep::{self, Look, OWNER, Upon, readable, until_readable};
 use crate::codec::encode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::{Identity, own_pid};
@@ -85,10 +85,9 @@ impl Door {
             if let Some(reply) = line.receive_soon()? {
                 return Ok(Ok(reply));
             }
-            let nap = |limit| match line.is_readable(limit) {
-                Ok(false) => None,
-                Ok(true) => Some(line.receive()),
-                Err(error) => Some(Err(error)),
+            let nap = |limit| {
+                let arrived = until_readable(&mut [readable(line)], limit);
+                arrived.map(|arrived| arrived.and_then(|()| line.receive()))
             };
             // The lock may come in between, before the answer.
             let look = || match ask(line, Request::Holder(id)) {

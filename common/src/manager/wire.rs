@@ -3,10 +3,8 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, getsockopt, send,
@@ -128,16 +126,6 @@ impl Socket {
                 taken => Some(taken),
             }
         })
-    }
-
-    /// Waits until there is a message, or the other side's end, for at most `limit`; whether there
-    /// is.
-    pub fn is_readable(&self, limit: Duration) -> io::Result<bool> {
-        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], limit) {
-            Err(Errno::EINTR) => Ok(false),
-            count => Ok(count? > 0),
-        }
     }
 
     /// Who made the pair of sockets: the pid (`SO_PEERCRED`).

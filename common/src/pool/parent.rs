@@ -298,19 +298,13 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
             }
             Some(Step::Arrived) => {}
         }
-        let mut message = message.into_inner();
-        self.deliver(&message);
+        self.deliver(&message.borrow());
         for _ in 0..MESSAGES_A_STEP {
             self.feed();
-            if self
-                .shared
-                .results
-                .get(&mut message, Deadline::NOW, &())
-                .is_err()
-            {
+            if get(Deadline::NOW).is_none() {
                 break;
             }
-            self.deliver(&message);
+            self.deliver(&message.borrow());
         }
         Ok(())
     }

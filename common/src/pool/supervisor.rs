@@ -2,19 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 
 use super::wire::{Claim, IDLE, Notice, STARTING, Shared};
-use crate::asleep::{self, Look, Upon};
+use crate::asleep::{self, Look, readable, until_readable};
 use crate::deadline::Deadline;
 use crate::process::{Outcome, Process, SpawnError};
 use crate::words::chain;
@@ -77,19 +74,10 @@ pub(super) fn run<R: Outcome>(
         if crew.workers.is_empty() {
             return Ok(());
         }
-        let arrived = |limit| {
-            let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-            match poll(
-                &mut [PollFd::new(arrivals.as_fd(), PollFlags::POLLIN)],
-                limit,
-            ) {
-                Ok(0) | Err(Errno::EINTR) => None,
-                done => Some(done.map(drop)),
-            }
-        };
+        let arrived = |limit| until_readable(&mut [readable(&arrivals)], limit);
         let look = || match arrived(Duration::ZERO) {
             None if is_over() || crew.has_dead() => Look::Found(Ok(())),
-            None => Look::InVain(crew.upon()),
+            None => Look::InVain(Process::first_end_of(crew.workers.iter().flatten())),
             Some(done) => Look::Found(done),
         };
         let deadline = if settled {
@@ -145,14 +133,6 @@ impl<F: Fn(usize) -> Result<Process, SpawnError>> Crew<'_, F> {
     fn has_dead(&mut self) -> bool {
         let mut there = self.workers.iter_mut().flatten();
         there.any(|worker| !matches!(worker.is_alive(), Ok(true)))
-    }
-
-    /// Upon what a wait for signals depends: a task may run another program.
-    fn upon(&self) -> Upon {
-        let there = self.workers.iter().flatten();
-        let mut ends = there.map(Process::end_of_its_own);
-        ends.find(|&end| end != Upon::Anybody)
-            .unwrap_or(Upon::Anybody)
     }
 
     /// Waits for workers that have ended, and notes which tasks they had.

@@ -8,19 +8,19 @@ mod handover;
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 use std::{fmt, mem, ptr};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFd;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
-use crate::asleep::{self, Look, OWNER, Upon};
+use crate::asleep::{self, Look, OWNER, Upon, readable, until_readable};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::points::{Act, around};
@@ -178,13 +178,11 @@ impl Process {
         self.member.only_answers();
     }
 
-    /// Who waits for the end of several depends upon this one's, too, if it can come about in a way
-    /// that the family does not see: it runs another program.
-    pub(crate) fn end_of_its_own(&self) -> Upon {
-        match self.member.is_listed() {
-            true => Upon::Anybody,
-            false => Upon::AnybodyAndTheEndOf(self.pid()),
-        }
+    /// Upon whom it depends when the first of these ends: upon one of them, too, whose end can come
+    /// about in a way that the family does not see, as it runs another program.
+    pub(crate) fn first_end_of<'a>(mut all: impl Iterator<Item = &'a Process>) -> Upon {
+        let unseen = all.find(|process| !process.member.is_listed());
+        unseen.map_or(Upon::Anybody, |it| Upon::AnybodyAndTheEndOf(it.pid()))
     }
 
     /// The process's number in the system.
@@ -202,7 +200,7 @@ impl Process {
     /// # Errors
     /// [`ProcessError::NotAChild`], [`ProcessError::StatusLost`].
     pub fn is_alive(&mut self) -> Result<bool, ProcessError> {
-        Ok(self.wait(libc::WNOHANG)?.is_none())
+        Ok(self.try_wait()?.is_none())
     }
 
     /// Waits for its end. A second call returns the same status again.
@@ -234,12 +232,12 @@ impl Process {
     fn join_until(&mut self, deadline: Deadline) -> Result<Option<ExitStatus>, ProcessError> {
         self.check_child()?;
         let End::NotYet(pidfd) = &self.end else {
-            return self.wait(libc::WNOHANG);
+            return self.try_wait();
         };
         let what = format_args!("the end of {OWNER}");
         let upon = || Upon::Process(self.pid());
         wait_for_an_end(&mut [readable(pidfd)], deadline, what, upon)?;
-        self.wait(libc::WNOHANG)
+        self.try_wait()
     }
 
     /// Waits for the first of several to end: its place among them, and its status. If several have
@@ -305,13 +303,7 @@ impl Process {
                 return Ok(None);
             }
             let names = Names(&indices, &processes);
-            let upon = || {
-                let mut all = indices
-                    .iter()
-                    .map(|&index| processes[index].end_of_its_own());
-                all.find(|&end| end != Upon::Anybody)
-                    .unwrap_or(Upon::Anybody)
-            };
+            let upon = || Self::first_end_of(indices.iter().map(|&index| &*processes[index]));
             wait_for_an_end(
                 &mut ends,
                 deadline,
@@ -321,7 +313,7 @@ impl Process {
             match ends.iter().position(|end| end.any() == Some(true)) {
                 Some(at) => {
                     let index = indices[at];
-                    if let Some(status) = processes[index].wait(libc::WNOHANG)? {
+                    if let Some(status) = processes[index].try_wait()? {
                         return Ok(Some((index, status)));
                     }
                 }
@@ -365,8 +357,8 @@ impl Process {
         }
     }
 
-    /// The status, if it is known or, with `WNOHANG`, to be had without waiting.
-    fn wait(&mut self, flags: libc::c_int) -> Result<Option<ExitStatus>, ProcessError> {
+    /// The status, if it is known or to be had without waiting.
+    fn try_wait(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
         self.check_child()?;
         let pidfd = match &self.end {
             End::NotYet(pidfd) => pidfd.as_raw_fd().cast_unsigned(),
@@ -377,7 +369,8 @@ impl Process {
         // SAFETY: zeroes are a siginfo_t; the call fills it in. Its fields are those of a child.
         let (waited, pid, code, status) = unsafe {
             let mut info: libc::siginfo_t = mem::zeroed();
-            let waited = libc::waitid(libc::P_PIDFD, pidfd, &raw mut info, libc::WEXITED | flags);
+            let flags = libc::WEXITED | libc::WNOHANG;
+            let waited = libc::waitid(libc::P_PIDFD, pidfd, &raw mut info, flags);
             (waited, info.si_pid(), info.si_code, info.si_status())
         };
         match Errno::result(waited) {
@@ -394,7 +387,6 @@ impl Process {
                 self.end = End::Status(status);
                 Ok(Some(status))
             }
-            Err(Errno::EINTR) => Ok(None),
             Err(Errno::ECHILD) => Err(self.lost()),
             Err(error) => Err(io::Error::from(error).into()),
         }
@@ -411,13 +403,9 @@ impl Process {
         if getpid() == self.parent {
             return Ok(());
         }
-        Err(self.not_a_child())
-    }
-
-    fn not_a_child(&self) -> ProcessError {
-        ProcessError::NotAChild {
+        Err(ProcessError::NotAChild {
             name: self.name.clone(),
-        }
+        })
     }
 }
 
@@ -431,10 +419,6 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-fn readable(pidfd: &OwnedFd) -> PollFd<'_> {
-    PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)
-}
-
 /// Waits until one of these can be read, or the deadline has passed.
 fn wait_for_an_end(
     ends: &mut [PollFd<'_>],
@@ -443,16 +427,7 @@ fn wait_for_an_end(
     upon: impl Fn() -> Upon,
 ) -> Result<(), ProcessError> {
     let ends = RefCell::new(ends);
-    let nap = |limit: Duration| {
-        // Up, or a wait would turn into a spin in its last millisecond.
-        let limit =
-            PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-        match poll(&mut ends.borrow_mut(), limit) {
-            Ok(0) | Err(Errno::EINTR) => None,
-            Ok(_) => Some(Ok(())),
-            Err(error) => Some(Err(io::Error::from(error))),
-        }
-    };
+    let nap = |limit| until_readable(&mut ends.borrow_mut(), limit);
     let look = || nap(Duration::ZERO).map_or_else(|| Look::InVain(upon()), Look::Found);
     asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.transpose()?;
     Ok(())

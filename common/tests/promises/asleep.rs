@@ -173,6 +173,19 @@ fn in_opposite_order<'a>(locks: &'a [Lock; 2], both: &'a Queue<()>) -> [Process;
     })
 }
 
+/// The parent is told so, in `join`, of two of the same name.
+#[track_caller]
+fn are_known_to_hold_what_the_other_waits_for(start: Instant, mut two: [Process; 2]) {
+    let pids = two.each_ref().map(Process::pid);
+    let story = story(start, of_join(two[0].join()));
+    let holder = |pid| format!(", which {:?} (pid {pid}) holds", two[0].name());
+    says(
+        &story,
+        &["all 3 living", &holder(pids[0]), &holder(pids[1])],
+    );
+    two.into_iter().for_each(kill);
+}
+
 fn new_locks() -> [Lock; 2] {
     [Lock::new().unwrap(), Lock::new().unwrap()]
 }
@@ -180,15 +193,7 @@ fn new_locks() -> [Lock; 2] {
 fn two_locks_in_opposite_order() {
     let start = Instant::now();
     let (locks, both) = (new_locks(), Queue::new().unwrap());
-    let mut two = in_opposite_order(&locks, &both);
-    let pids = two.each_ref().map(Process::pid);
-    let story = story(start, of_join(two[0].join()));
-    let holder = |pid| format!(", which \"a philosopher\" (pid {pid}) holds");
-    says(
-        &story,
-        &["all 3 living", &holder(pids[0]), &holder(pids[1])],
-    );
-    two.into_iter().for_each(kill);
+    are_known_to_hold_what_the_other_waits_for(start, in_opposite_order(&locks, &both));
 }
 
 /// The first of them gets the error, and its end lets the other go on.
@@ -223,16 +228,9 @@ fn locks_of_a_manager() {
     let start = Instant::now();
     let (manager, both) = (Manager::start().unwrap(), Queue::new().unwrap());
     let (one, other) = (manager.lock().unwrap(), manager.lock().unwrap());
-    let mut two = [[&one, &other], [&other, &one]]
+    let two = [[&one, &other], [&other, &one]]
         .map(|locks| child("a client", || both_locks(locks, &both)));
-    let pids = two.each_ref().map(Process::pid);
-    let story = story(start, of_join(two[0].join()));
-    let holder = |pid| format!(", which \"a client\" (pid {pid}) holds");
-    says(
-        &story,
-        &["all 3 living", &holder(pids[0]), &holder(pids[1])],
-    );
-    two.into_iter().for_each(kill);
+    are_known_to_hold_what_the_other_waits_for(start, two);
 }
 
 /// Its turn would come for nobody to take, and everybody after it would wait for ever.
