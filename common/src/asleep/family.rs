@@ -56,7 +56,7 @@ static MINE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// The place that this thread has taken for a child that it forks.
-    static CHILD: Cell<Option<usize>> = const { Cell::new(None) };
+    static CHILD: Cell<Option<(usize, Tenant)>> = const { Cell::new(None) };
 }
 
 /// Makes the table, with this process as the root, unless there is one or it is not wanted.
@@ -65,10 +65,14 @@ pub(crate) fn found() {
         CHILD.set(family().and_then(Family::place_for_a_child));
     }
     extern "C" fn in_child() {
-        let place = CHILD.take();
-        MINE.store(place.map_or(0, |place| place + 1), Relaxed);
-        if let (Some(family), Some(place), false) = (family(), place, guards::none_is_held()) {
-            family.is_born(place, process::id(), "a fork");
+        let claimed = CHILD.take();
+        MINE.store(claimed.map_or(0, |(place, _)| place + 1), Relaxed);
+        if let (Some(family), Some(claimed), false) = (family(), claimed, guards::none_is_held()) {
+            let born = family.is_born(claimed, process::id(), "a fork");
+            // With its parent killed, somebody may have taken the place for free.
+            if family.table().tenant(claimed.0) != born {
+                MINE.store(0, Relaxed);
+            }
         }
     }
     FAMILY.get_or_init(|| {
@@ -78,9 +82,9 @@ pub(crate) fn found() {
         let memory = mem::ManuallyDrop::new(SharedMemory::<Family, ()>::new(0).ok()?);
         // SAFETY: zeroes are a family of nobody, and it stays mapped.
         let family = unsafe { memory.head().as_ref() };
-        let root = family.table().claim(0)?;
+        let root = family.table().claim(0, 0)?;
         family.is_born(root, process::id(), "main");
-        MINE.store(root + 1, Relaxed);
+        MINE.store(root.0 + 1, Relaxed);
         // SAFETY: the handlers write to what is theirs at a fork.
         unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
         Some(family)
@@ -146,13 +150,12 @@ impl Child {
     /// After a fork of the crate's own, in the parent.
     pub fn forked(pid: u32, name: &str) -> Child {
         let child = family().zip(CHILD.take());
-        Child(child.map(|(family, place)| (place, family.is_born(place, pid, name))))
+        Child(child.map(|(family, claimed)| (claimed.0, family.is_born(claimed, pid, name))))
     }
 
     /// After one that failed.
     pub fn not_forked() {
-        if let Some((family, place)) = family().zip(CHILD.take()) {
-            let nobody = family.table().tenant(place);
+        if let Some((family, (place, nobody))) = family().zip(CHILD.take()) {
             family.table().set(place, nobody, State::Free);
         }
     }
@@ -194,27 +197,26 @@ impl Family {
         self.overflowed.load(Relaxed) != 0
     }
 
-    fn place_for_a_child(&self) -> Option<usize> {
+    fn place_for_a_child(&self) -> Option<(usize, Tenant)> {
         let start = self.next.fetch_add(1, Relaxed) as usize % PLACES;
-        let place = self.table().claim(start);
-        match (place, mine()) {
-            (Some(place), Some(mine)) => {
+        let claimed = self.table().claim(start, process::id());
+        match (claimed, mine()) {
+            (Some((place, _)), Some(mine)) => {
                 let depth = self.members[mine].depth.load(Relaxed) + 1;
                 self.members[place].depth.store(depth, Relaxed);
             }
             _ => self.overflowed.store(1, Relaxed),
         }
-        place
+        claimed
     }
 
-    fn is_born(&self, place: usize, pid: u32, name: &str) -> Tenant {
+    fn is_born(&self, (place, nobody): (usize, Tenant), pid: u32, name: &str) -> Tenant {
         let member = &self.members[place];
         member.name.write(name);
         member.end.store(0, Relaxed);
         member.is_given_up.store(0, Relaxed);
         self.table().set_pid(place, pid);
-        self.table()
-            .set(place, self.table().tenant(place), State::Live)
+        self.table().set(place, nobody, State::Live)
     }
 
     fn ends(&self, place: usize, tenant: Tenant, end: u64) -> Tenant {
@@ -233,7 +235,13 @@ impl Family {
     pub fn bury(&self, place: usize) -> bool {
         let tenant = self.table().tenant(place);
         if tenant.state() == State::Forking {
-            return false;
+            // Killed before it could say whom it has forked. Such a child ends with it, and one
+            // that does not is found by its memory.
+            let ended = matches!(system::fate(tenant.forker(), true), Fate::Ended(_));
+            if ended {
+                self.table().set(place, tenant, State::Free);
+            }
+            return ended;
         }
         let end = match system::fate(self.table().pid(place), self.depth(place) == 0) {
             Fate::Lives => return false,

@@ -177,8 +177,8 @@ struct Noted {
     next: Deadline,
     /// Those who may all be asleep, and the round in which each of them is to confirm it.
     suspects: Option<(Picture, u64)>,
-    /// There is somebody who is in no table.
-    in_doubt: bool,
+    /// There is somebody who is in no table: after how many looks to see whether there still is.
+    doubt: u32,
 }
 
 impl Drop for Noted {
@@ -204,7 +204,7 @@ impl Noted {
             looks: 0,
             next: Deadline::NOW,
             suspects: None,
-            in_doubt: false,
+            doubt: 0,
         })
     }
 
@@ -231,15 +231,16 @@ impl Noted {
                 self.suspects = Some((picture, round));
             }
             Verdict::NobodyCanGoOn if self.are_quiet(&picture) => {
-                self.in_doubt = picture.whole && self.family.has_strangers();
-                if !self.in_doubt {
-                    let others = picture
-                        .sleeps
-                        .iter()
-                        .filter(|it| it.slot != self.sleep.slot);
-                    others.for_each(|other| self.family.give_up(other.slot));
-                    return Err(Deadlock(self.story(&picture)));
+                if picture.whole && self.family.has_strangers() {
+                    self.doubt = self.looks.saturating_mul(2).max(PATIENCE); // it costs a lot
+                    return Ok(());
                 }
+                let others = picture
+                    .sleeps
+                    .iter()
+                    .filter(|it| it.slot != self.sleep.slot);
+                others.for_each(|other| self.family.give_up(other.slot));
+                return Err(Deadlock(self.story(&picture)));
             }
             Verdict::Open | Verdict::Void | Verdict::NobodyCanGoOn => {}
         }
@@ -248,7 +249,7 @@ impl Noted {
 
     /// Those who may never go on, if this sleeper is the one to tell.
     fn suspect(&mut self) -> Option<Picture> {
-        if self.in_doubt || self.family.overflowed() {
+        if self.looks < self.doubt || self.family.overflowed() {
             return None;
         }
         let picture = self.all().or_else(|| self.circle())?;

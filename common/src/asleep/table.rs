@@ -20,8 +20,7 @@ pub(super) const CELLS: usize = 16;
 /// A process's place.
 #[derive(Default)]
 pub(super) struct Slot {
-    /// A [`State`] in the lowest byte, and above it how often the place was taken: what was meant
-    /// for a process that is gone does not reach the next one.
+    /// A [`Tenant`].
     state: AtomicU64,
     pid: AtomicU32,
     /// The cells that threads have taken, a bit each, and those of them that are asleep.
@@ -52,7 +51,9 @@ pub(super) enum State {
     Ended,
 }
 
-/// A state and which process's it is.
+/// A [`State`] in the lowest byte, and which process's it is: in the upper half how often the place
+/// was taken, so that what was meant for a process that is gone does not reach the next one, and
+/// between the two the pid of the one that took it, to fork.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tenant(u64);
 
@@ -76,8 +77,14 @@ impl Tenant {
         self.0 >> 8 == other.0 >> 8
     }
 
-    fn next(self) -> Self {
-        Tenant(self.0 + 0x100).becomes(State::Forking)
+    /// The process by which it was, or will be, forked.
+    pub fn forker(self) -> u32 {
+        self.0 as u32 >> 8
+    }
+
+    fn next(self, forker: u32) -> Self {
+        let before = self.0 >> 32;
+        Tenant((before + 1) << 32 | u64::from(forker) << 8).becomes(State::Forking)
     }
 }
 
@@ -159,24 +166,24 @@ impl Table<'_> {
         self.slots[slot].pid.store(pid, Relaxed);
     }
 
-    /// Takes a place for a process that is about to be forked, from `start` on.
-    pub fn claim(&self, start: usize) -> Option<usize> {
+    /// Takes a place, from `start` on, for a process that this one, the `forker`, is about to fork.
+    pub fn claim(&self, start: usize, forker: u32) -> Option<(usize, Tenant)> {
         let all = self.slots.len();
-        (0..all).map(|more| (start + more) % all).find(|&slot| {
+        (0..all).map(|more| (start + more) % all).find_map(|slot| {
             let before = self.tenant(slot);
             if !matches!(before.state(), State::Free | State::Ended) {
-                return false;
+                return None;
             }
-            let place = &self.slots[slot];
+            let (place, after) = (&self.slots[slot], before.next(forker));
             let claimed = place
                 .state
-                .compare_exchange(before.0, before.next().0, AcqRel, Relaxed);
+                .compare_exchange(before.0, after.0, AcqRel, Relaxed);
             if claimed.is_ok() {
                 place.pid.store(0, Relaxed);
                 place.taken.store(0, Relaxed);
                 place.asleep.store(0, Relaxed);
             }
-            claimed.is_ok()
+            claimed.is_ok().then_some((slot, after))
         })
     }
 

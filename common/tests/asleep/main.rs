@@ -140,7 +140,7 @@ impl Family {
             walking: Default::default(),
         });
         for slot in 0..living {
-            assert_eq!(family.table().claim(0), Some(slot));
+            assert_eq!(family.claim(0), Some(slot));
             family.is_born(slot);
         }
         family
@@ -151,6 +151,10 @@ impl Family {
             round: &self.round,
             slots: &self.slots,
         }
+    }
+
+    fn claim(&self, start: usize) -> Option<usize> {
+        self.table().claim(start, 0).map(|(slot, _)| slot)
     }
 
     fn is_born(&self, slot: usize) {
@@ -303,7 +307,7 @@ fn fork(broken: Broken) {
     let family = Family::new(broken, 2);
     let parent = spawn(&family, move |family| {
         if broken != Broken::Unlisted {
-            assert_eq!(family.table().claim(2), Some(2));
+            assert_eq!(family.claim(2), Some(2));
         }
         let child = spawn(family, move |family| {
             family.give(1);

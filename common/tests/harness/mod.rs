@@ -96,6 +96,22 @@ pub fn until_asleep(pid: u32) {
     eventually("the process sleeps", || state(pid) == Some('S'));
 }
 
+/// Waits until the process, which waits in a call without a limit, is noted in the wait table: when
+/// it has slept again and again.
+#[track_caller]
+pub fn until_noted(pid: u32) {
+    let mut sleeps = None;
+    eventually("the process naps", || {
+        if state(pid) != Some('S') {
+            return false;
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let count = status.split("\nvoluntary_ctxt_switches:\t").nth(1);
+        let count: u64 = count.unwrap().lines().next().unwrap().parse().unwrap();
+        count > *sleeps.get_or_insert(count) + 2
+    });
+}
+
 /// Waits until the process has ended, reaped or not.
 #[track_caller]
 pub fn until_gone(pid: u32) {

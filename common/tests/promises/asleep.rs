@@ -1,6 +1,6 @@
 //! Nobody waits for what cannot come; and nobody is told so who waits for what can.
 
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, parent_id};
 use std::process::{Command, exit};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,10 @@ use common::{
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use nix::unistd::{ForkResult, fork};
 
-use crate::harness::{child, eventually, finish, kill, output_of, until_asleep, until_gone};
+use crate::harness::{
+    child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep, until_gone,
+    until_noted,
+};
 
 trials![
     a_consumer_whose_producer_died,
@@ -28,6 +31,7 @@ trials![
     items_that_nobody_puts_end_an_iterator,
     the_way_out_has_one_message,
     a_sleeper_that_was_killed_counts_no_more,
+    who_was_killed_in_a_fork_counts_no_more,
     another_program_counts_no_more,
     who_sleeps_elsewhere_counts_as_awake,
     who_is_stopped_counts_as_awake,
@@ -35,6 +39,7 @@ trials![
     another_thread_counts_as_awake,
     who_handles_a_signal_counts_as_awake,
     who_was_forked_unseen_counts_as_awake,
+    who_was_forked_unseen_and_has_ended_counts_no_more,
     who_was_forked_by_other_means_counts_as_awake,
     a_task_that_computes_counts_as_awake,
     the_end_of_another_program_can_be_waited_for,
@@ -154,12 +159,13 @@ fn a_child_that_waits_is_joined() {
     finish(waits);
 }
 
-/// Two that will wait for each other's lock, as soon as both have their own.
+/// Two that will wait for each other's lock, as soon as both have their own and their parent sleeps.
 fn in_opposite_order<'a>(locks: &'a [Lock; 2], both: &'a Queue<()>) -> [Process; 2] {
     [[0, 1], [1, 0]].map(|[first, second]| {
         child("a philosopher", move || -> anyhow::Result<()> {
             let _first = locks[first].lock()?;
             both.put(&())?;
+            until_noted(parent_id());
             while both.len()? < 2 {
                 thread::yield_now();
             }
@@ -228,8 +234,12 @@ fn locks_of_a_manager() {
     let start = Instant::now();
     let (manager, both) = (Manager::start().unwrap(), Queue::new().unwrap());
     let (one, other) = (manager.lock().unwrap(), manager.lock().unwrap());
-    let two = [[&one, &other], [&other, &one]]
-        .map(|locks| child("a client", || both_locks(locks, &both)));
+    let two = [[&one, &other], [&other, &one]].map(|locks| {
+        child("a client", || {
+            until_noted(parent_id());
+            both_locks(locks, &both)
+        })
+    });
     are_known_to_hold_what_the_other_waits_for(start, two);
 }
 
@@ -339,6 +349,25 @@ fn a_sleeper_that_was_killed_counts_no_more() {
     nearer.join().unwrap();
 }
 
+/// It has taken a place in the table for a child that nobody will ever name there.
+fn who_was_killed_in_a_fork_counts_no_more() {
+    extern "C" fn die() {
+        raise(Signal::SIGKILL).unwrap();
+    }
+    let never = Queue::<u32>::new().unwrap();
+    let mut forks = child("forks", || {
+        // SAFETY: the handler makes one system call.
+        unsafe { libc::pthread_atfork(None, Some(die), None) };
+        let _never = child("a child", sleep_for_ever);
+    });
+    until_gone(forks.pid());
+    says(
+        &story(Instant::now(), of_get(never.get())),
+        &["the only living process waits"],
+    );
+    forks.join().unwrap();
+}
+
 fn another_program_counts_no_more() {
     let start = Instant::now();
     let queue = Queue::<u32>::new().unwrap();
@@ -442,15 +471,34 @@ fn puts_later(queue: &Queue<u32>) -> ! {
 
 fn who_was_forked_unseen_counts_as_awake() {
     comes_after_a_while(|queue| {
-        child("forks unseen", || {
-            let flags = libc::SIGCHLD as libc::c_long;
-            // SAFETY: a fork of the only thread, without the C library's handlers.
-            match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
-                0 => puts_later(queue),
-                _ => Queue::<u32>::new().unwrap().get().map(drop),
-            }
+        child("forks unseen", || match fork_unseen() {
+            0 => puts_later(queue),
+            _ => Queue::<u32>::new().unwrap().get().map(drop),
         })
     });
+}
+
+/// The child's pid, or 0 in the child.
+fn fork_unseen() -> libc::c_long {
+    let flags = libc::SIGCHLD as libc::c_long;
+    // SAFETY: a fork of the only thread, without the C library's handlers.
+    unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }
+}
+
+fn who_was_forked_unseen_and_has_ended_counts_no_more() {
+    let (start, main) = (Instant::now(), std::process::id());
+    let never = Queue::<u32>::new().unwrap();
+    let mut forks = child("forks unseen", || match fork_unseen() {
+        0 => {
+            // More often than it takes to wonder, and to see who has the memory.
+            (0..4).for_each(|_| until_noted(main));
+            // SAFETY: a fork's copy of a test has nothing to clean up.
+            unsafe { libc::_exit(0) }
+        }
+        _ => never.get().map(drop),
+    });
+    says(&story(start, of_join(forks.join())), &["all 2 living"]);
+    kill(forks);
 }
 
 fn who_was_forked_by_other_means_counts_as_awake() {

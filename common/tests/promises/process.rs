@@ -248,7 +248,7 @@ fn joining_any_is_one_system_call_for_all() {
             let words: Vec<_> = call.split_whitespace().collect();
             match words[..] {
                 #[cfg(target_arch = "x86_64")]
-                ["7", _, count, limit, ..] => count == "0x3" && limit == "0x64",
+                ["7", _, count, limit, ..] => count == "0x3" && limit.len() <= 4,
                 [number, _, count, ..] => number == libc::SYS_ppoll.to_string() && count == "0x3",
                 _ => false, // it runs
             }
