@@ -17,7 +17,8 @@ use crate::guards;
 use crate::memory::SharedMemory;
 use crate::words::complain;
 
-/// How many processes of a family can live at a time; with more, nobody is told anything.
+/// How many processes of a family have a place at a time; while there are more, nobody is told that
+/// all of them sleep, as the others are strangers.
 const PLACES: usize = 1024;
 
 /// All zeroes at first.
@@ -25,8 +26,6 @@ pub(super) struct Family {
     round: AtomicU64,
     /// Where to look for a free place: those of the dead are kept for a while, to name them.
     next: AtomicU32,
-    /// Not 0 once there was no place for a process.
-    overflowed: AtomicU32,
     /// How many have ended.
     deaths: AtomicU32,
     slots: [Slot; PLACES],
@@ -192,20 +191,12 @@ impl Family {
         }
     }
 
-    /// Whether there are processes that have no place.
-    pub fn overflowed(&self) -> bool {
-        self.overflowed.load(Relaxed) != 0
-    }
-
     fn place_for_a_child(&self) -> Option<(usize, Tenant)> {
         let start = self.next.fetch_add(1, Relaxed) as usize % PLACES;
         let claimed = self.table().claim(start, process::id());
-        match (claimed, mine()) {
-            (Some((place, _)), Some(mine)) => {
-                let depth = self.members[mine].depth.load(Relaxed) + 1;
-                self.members[place].depth.store(depth, Relaxed);
-            }
-            _ => self.overflowed.store(1, Relaxed),
+        if let Some((place, _)) = claimed {
+            let depth = mine().map_or(0, |mine| self.depth(mine)) + 1;
+            self.members[place].depth.store(depth, Relaxed);
         }
         claimed
     }

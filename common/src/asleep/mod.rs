@@ -249,7 +249,7 @@ impl Noted {
 
     /// Those who may never go on, if this sleeper is the one to tell.
     fn suspect(&mut self) -> Option<Picture> {
-        if self.looks < self.doubt || self.family.overflowed() {
+        if self.looks < self.doubt {
             return None;
         }
         let picture = self.all().or_else(|| self.circle())?;

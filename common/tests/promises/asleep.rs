@@ -10,7 +10,7 @@ use common::{
     Process, ProcessError, PutError, Queue, TaskError, pipe,
 };
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 
 use crate::harness::{
     child, eventually, finish, kill, output_of, sleep_for_ever, until_asleep, until_gone,
@@ -31,6 +31,8 @@ trials![
     items_that_nobody_puts_end_an_iterator,
     the_way_out_has_one_message,
     a_sleeper_that_was_killed_counts_no_more,
+    who_was_killed_beside_a_sleeper_that_wonders_counts_no_more,
+    whose_parent_was_killed_counts_no_more,
     who_was_killed_in_a_fork_counts_no_more,
     another_program_counts_no_more,
     who_sleeps_elsewhere_counts_as_awake,
@@ -38,6 +40,7 @@ trials![
     who_has_a_limit_counts_as_awake,
     another_thread_counts_as_awake,
     who_handles_a_signal_counts_as_awake,
+    who_has_the_place_of_another_counts_as_awake,
     who_was_forked_unseen_counts_as_awake,
     who_was_forked_unseen_and_has_ended_counts_no_more,
     who_was_forked_by_other_means_counts_as_awake,
@@ -349,6 +352,40 @@ fn a_sleeper_that_was_killed_counts_no_more() {
     nearer.join().unwrap();
 }
 
+/// It is stopped first, so that it can never confirm that it sleeps, and killed much later.
+fn who_was_killed_beside_a_sleeper_that_wonders_counts_no_more() {
+    let never = Queue::<u32>::new().unwrap();
+    let mut stopped = child("is stopped", || never.get().map(drop));
+    until_noted(stopped.pid());
+    let pid = Pid::from_raw(stopped.pid().cast_signed());
+    nix::sys::signal::kill(pid, Signal::SIGSTOP).unwrap();
+    let script = format!("sleep {}; kill -KILL {pid}", A_WHILE.as_secs_f32());
+    let mut kills = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    says(
+        &story(Instant::now(), of_get(never.get())),
+        &["the only living process waits"],
+    );
+    kills.wait().unwrap();
+    stopped.join().unwrap();
+}
+
+/// It ended with its parent, and nobody of the family has waited for it.
+fn whose_parent_was_killed_counts_no_more() {
+    let (never, pids) = (Queue::<u32>::new().unwrap(), Queue::new().unwrap());
+    let parent = child("its parent", || {
+        let sleeps = child("sleeps", sleep_for_ever);
+        pids.put(&sleeps.pid()).unwrap();
+        sleep_for_ever();
+    });
+    let orphan = pids.get().unwrap();
+    kill(parent);
+    until_gone(orphan);
+    says(
+        &story(Instant::now(), of_get(never.get())),
+        &["the only living process waits"],
+    );
+}
+
 /// It has taken a place in the table for a child that nobody will ever name there.
 fn who_was_killed_in_a_fork_counts_no_more() {
     extern "C" fn die() {
@@ -469,6 +506,31 @@ fn puts_later(queue: &Queue<u32>) -> ! {
     unsafe { libc::_exit(0) }
 }
 
+/// The one before it there has ended, which its parent only learns now.
+fn who_has_the_place_of_another_counts_as_awake() {
+    let (never, noted) = (Queue::<u32>::new().unwrap(), Queue::<u32>::new().unwrap());
+    let mut first = child("the first", || ());
+    until_gone(first.pid());
+    let main = std::process::id();
+    // While this process sleeps, it finds out that the first one has ended, and frees its place.
+    let tells = child("tells", || {
+        (0..2).for_each(|_| until_noted(main));
+        noted.put(&1)
+    });
+    noted.get().unwrap();
+    finish(tells);
+    for _ in 0..1022 {
+        finish(child("takes the next place", || ()));
+    }
+    let awake = child("the second", || {
+        thread::sleep(2 * A_WHILE);
+        never.put(&1)
+    });
+    first.join().unwrap();
+    assert_eq!(never.get().unwrap(), 1);
+    finish(awake);
+}
+
 fn who_was_forked_unseen_counts_as_awake() {
     comes_after_a_while(|queue| {
         child("forks unseen", || match fork_unseen() {
@@ -538,6 +600,8 @@ fn the_end_of_another_program_can_be_waited_for() {
     assert!(matches!(died, PipeError::Died { .. }), "{died}");
     finish(other);
 
+    // The supervisor looks once a second.
+    let sleep = || Command::new("sleep").arg("2.5").exec();
     let pool = Pool::new(1, |_: u32| Err::<(), _>(sleep())).unwrap();
     let died = pool.apply(&1).unwrap_err();
     assert!(matches!(died, TaskError::WorkerDied { .. }), "{died}");
