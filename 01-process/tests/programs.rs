@@ -1,5 +1,7 @@
 //! What the chapter's programs print.
 
+use std::path::PathBuf;
+
 use testing::{
     any_order_then, assert_output, exact, example, examples, interrupt, into_broken_pipe, python,
     run,
@@ -41,6 +43,35 @@ fn fork_with_threads() {
     assert_output!(exact(run(example("fork_with_threads")).success()));
 }
 
+/// Two of its children complain, on purpose.
+#[test]
+fn how_it_ended() {
+    let output = run(example("how_it_ended"));
+    assert!(output.status.success(), "{}", output.stderr);
+    for complaint in [
+        "process \"fails\" failed: no such",
+        "process \"panics\" panicked",
+    ] {
+        assert!(output.stderr.contains(complaint), "{}", output.stderr);
+    }
+    assert_output!(exact(output.stdout));
+}
+
+#[test]
+fn time_limit() {
+    assert_output!(exact(run(example("time_limit")).success()));
+}
+
+#[test]
+fn exec_in_child() {
+    assert_output!(exact(run(example("exec_in_child")).success()));
+}
+
+#[test]
+fn own_copy() {
+    assert_output!(exact(run(example("own_copy")).success()));
+}
+
 #[test]
 fn python_main_program() {
     if let Some(output) = python("process") {
@@ -52,6 +83,13 @@ fn python_main_program() {
 fn python_buffered_twice() {
     if let Some(output) = python("buffered_twice") {
         assert_output!("buffered_twice", exact(output.success()));
+    }
+}
+
+#[test]
+fn python_own_copy() {
+    if let Some(output) = python("own_copy") {
+        assert_output!("own_copy", exact(output.success()));
     }
 }
 
@@ -69,14 +107,20 @@ fn python_fork_with_threads() {
     }
 }
 
+/// The examples that have nothing to complain about.
+fn quiet_examples() -> impl Iterator<Item = PathBuf> {
+    let examples = examples().into_iter();
+    examples.filter(|it| !it.ends_with("how_it_ended"))
+}
+
 #[test]
 fn ctrl_c_ends_them() {
     interrupt(env!("CARGO_BIN_EXE_01-process"));
-    examples().into_iter().for_each(interrupt);
+    quiet_examples().for_each(interrupt);
 }
 
 #[test]
 fn a_broken_pipe_ends_them() {
     into_broken_pipe(env!("CARGO_BIN_EXE_01-process"));
-    examples().into_iter().for_each(into_broken_pipe);
+    quiet_examples().for_each(into_broken_pipe);
 }
