@@ -15,7 +15,8 @@
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
 //! process, beyond doubt), `guards.rs` (how many locks a thread holds), `chaos.rs` (delays on
-//! purpose), `points.rs` (where these may come), `asleep/` (who waits for what cannot come),
+//! purpose), `trace/` (what happens, written down), `points.rs` (where both look on), `asleep/` (who
+//! waits for what cannot come),
 //! `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses
 //! only those named before it, first of these, then of the table: so this is also an order to read
 //! them in. `tests/order.rs` holds it.
@@ -121,6 +122,7 @@ mod queue;
 mod ring;
 mod scope;
 mod shared;
+pub mod trace;
 mod words;
 
 pub use asleep::Deadlock;
