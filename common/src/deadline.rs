@@ -72,7 +72,8 @@ impl Deadline {
     }
 }
 
-fn now() -> Duration {
+/// The time on that clock.
+pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map(Duration::from)
         .unwrap_or_default()

@@ -15,11 +15,11 @@
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
 //! process, beyond doubt), `guards.rs` (how many locks a thread holds), `chaos.rs` (delays on
-//! purpose), `trace/` (what happens, written down), `points.rs` (where both look on), `asleep/` (who
-//! waits for what cannot come),
-//! `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses
-//! only those named before it, first of these, then of the table: so this is also an order to read
-//! them in. `tests/order.rs` holds it.
+//! purpose), `trace/` (what happens, for an onlooker), `points.rs` (where both come in), `object.rs`
+//! (what is shared, and where it was made), `asleep/` (who waits for what cannot come), `mutex.rs`
+//! (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses only those
+//! named before it, first of these, then of the table: so this is also an order to read them in.
+//! `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -112,6 +112,7 @@ mod lock;
 mod manager;
 mod memory;
 mod mutex;
+mod object;
 mod owned;
 mod patience;
 mod pipe;

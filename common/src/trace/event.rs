@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Event {
     /// Which process.
     pub pid: u32,
-    /// How long after the beginning of the trace. It never goes back in one process, but may
-    /// between two: the order of the events is the one they are told in.
+    /// How long after the beginning of the record. It never goes back in one thread, but may
+    /// between two: the order of the events is the one that they are told in.
     pub time: Duration,
     /// What it was.
     pub what: What,
@@ -38,7 +38,7 @@ pub enum What {
         /// What it is called from now on.
         object: ObjectId,
         /// `lock`, `value`, `array`, `queue`, `pipe` (one for each direction), `task queue of the
-        /// pool`, `result queue of the pool`.
+        /// pool`, `result queue of the pool`, `value of the manager`, `lock of the manager`.
         kind: String,
         /// Where in the program: `src/main.rs:9`.
         place: String,
@@ -47,7 +47,7 @@ pub enum What {
     Before {
         /// What.
         act: Act,
-        /// With what; `None` for a spawn, a claim, and what is a manager's.
+        /// With what; `None` for a spawn and a claim.
         object: Option<ObjectId>,
         /// Whether it will wait no longer than a limit, or not at all.
         limited: bool,
@@ -118,6 +118,16 @@ pub enum Outcome {
 /// Something that processes share, the same number in all of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ObjectId(pub(super) u64);
+
+impl ObjectId {
+    /// Of what is no object, and of all while nobody looks on.
+    pub(crate) const NONE: ObjectId = ObjectId(0);
+
+    /// What a server has made, by its own number; that of no other is so large.
+    pub(crate) fn of_a_server(pid: u32, number: u32) -> Self {
+        ObjectId(u64::from(pid) << 32 | u64::from(number))
+    }
+}
 
 /// Stops or kills a process at a point.
 #[derive(Clone, PartialEq, Eq, Debug)]
