@@ -52,6 +52,9 @@ pub(super) fn join(path: &Path) -> io::Result<Record> {
         // While one program makes it, the next one waits.
         let file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
         let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
         if meta.len() > 0 {
             let record = map(&file, READ | WRITE)?;
             let head = record.head();
@@ -61,10 +64,10 @@ pub(super) fn join(path: &Path) -> io::Result<Record> {
             }
             // Of an earlier run. Not emptied, as somebody may look at it.
             if meta.nlink() > 0 {
-                fs::remove_file(path)?;
+                fs::remove_file(fs::canonicalize(path)?)?;
             }
         } else if meta.nlink() > 0 {
-            return make(&file).inspect_err(|_| drop(fs::remove_file(path)));
+            return make(&file).inspect_err(|_| drop(file.set_len(0)));
         }
         // Somebody else has removed it before the lock.
     }
