@@ -58,6 +58,11 @@ impl Deadline {
         }
     }
 
+    #[inline]
+    pub fn is_limited(self) -> bool {
+        matches!(self, Deadline::At(_))
+    }
+
     pub fn has_passed(self) -> bool {
         self.remaining() == Some(Duration::ZERO)
     }

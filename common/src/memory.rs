@@ -30,46 +30,43 @@ impl<Head, Item> SharedMemory<Head, Item> {
     const OFFSET: usize = size_of::<Head>().next_multiple_of(align_of::<Item>());
 
     pub fn new(len: usize) -> io::Result<Self> {
+        let bytes = Self::size_for(len)?;
         // ANCHOR: map
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        Self::mapped(len, |bytes| {
-            // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
-            unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }
-        })
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) }?;
         // ANCHOR_END: map
+        Ok(SharedMemory {
+            start,
+            len,
+            types: PhantomData,
+        })
     }
 
-    /// A file's content, for all that map it.
+    /// A file's content, the same for all that map it.
     ///
     /// # Safety
     /// The file is long enough, and nobody makes it shorter.
     pub unsafe fn of(file: impl AsFd, len: usize, protection: ProtFlags) -> io::Result<Self> {
-        Self::mapped(len, |bytes| {
-            // SAFETY: as above; the caller's promise.
-            unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, file, 0) }
-        })
-    }
-
-    fn mapped(
-        len: usize,
-        map: impl FnOnce(NonZeroUsize) -> nix::Result<NonNull<c_void>>,
-    ) -> io::Result<Self> {
-        const { assert!(align_of::<Head>() <= 4096 && align_of::<Item>() <= 4096) };
-        let bytes = Self::size_for(len).ok_or(io::ErrorKind::OutOfMemory)?;
+        let bytes = Self::size_for(len)?;
+        // SAFETY: as above; the caller's promise.
+        let start = unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, file, 0) }?;
         Ok(SharedMemory {
-            start: map(bytes)?,
+            start,
             len,
             types: PhantomData,
         })
     }
 
     /// How many bytes a head and so many items take.
-    pub fn size_for(len: usize) -> Option<NonZeroUsize> {
+    pub fn size_for(len: usize) -> io::Result<NonZeroUsize> {
+        const { assert!(align_of::<Head>() <= 4096 && align_of::<Item>() <= 4096) };
         let bytes = len
-            .checked_mul(size_of::<Item>())?
-            .checked_add(Self::OFFSET)?;
-        let bytes = bytes.max(1);
-        NonZeroUsize::new(bytes).filter(|_| bytes <= isize::MAX as usize)
+            .checked_mul(size_of::<Item>())
+            .and_then(|items| items.checked_add(Self::OFFSET))
+            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN))
     }
 
     /// How many items there is room for in so many bytes; `None` if the head finds none.

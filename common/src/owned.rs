@@ -18,7 +18,7 @@ use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{Acquired, MutexError, RawMutex};
 use crate::object::Object;
-use crate::points::{Act, Ending, Outcome, Points, outcome};
+use crate::points::{Act, Ending, Outcome, Points};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -114,15 +114,17 @@ impl OwnedMutex {
         deadline: Deadline,
         death: Death,
     ) -> Result<(), LockError> {
-        let points = Points::of(Act::Lock, object.id(), deadline);
-        points.before();
+        // The point after an error is here, or a lock that is free would take a nanosecond longer.
         let acquired = self.acquired(object, deadline, death);
-        points.after(outcome(&acquired));
-        acquired
+        acquired.inspect_err(|error| {
+            Points::of(Act::Lock, object.id(), deadline).after(error.outcome());
+        })
     }
 
     #[inline]
     fn acquired(&self, object: &Object, deadline: Deadline, death: Death) -> Result<(), LockError> {
+        let points = Points::of(Act::Lock, object.id(), deadline);
+        points.before();
         match guards::held() {
             Some(held) if held < guards::MOST => {}
             Some(_) => return Err(LockError::TooMany),
@@ -137,6 +139,7 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
+        points.after(Outcome::Done);
         Ok(())
     }
 

@@ -38,17 +38,11 @@ pub(crate) fn around<T, E: Ending>(
     let points = Points::of(act, object, deadline);
     points.before();
     let result = body();
-    points.after(outcome(&result));
-    result
-}
-
-/// What has come of an act.
-#[inline]
-pub(crate) fn outcome<T, E: Ending>(result: &Result<T, E>) -> Outcome {
-    match result {
+    points.after(match &result {
         Ok(_) => Outcome::Done,
         Err(error) => error.outcome(),
-    }
+    });
+    result
 }
 
 /// The two points of an act, with one look for both, since it may take nanoseconds.
@@ -75,26 +69,28 @@ impl Points {
     #[inline]
     pub fn before(self) {
         if self.are_watched {
-            self.watched(None);
+            watched(self.act, self.object, self.deadline.is_limited(), None);
         }
     }
 
     #[inline]
     pub fn after(self, outcome: Outcome) {
         if self.are_watched {
-            self.watched(Some(outcome));
+            let limited = self.deadline.is_limited();
+            watched(self.act, self.object, limited, Some(outcome));
         }
     }
+}
 
-    #[cold]
-    fn watched(self, outcome: Option<Outcome>) {
-        let is_limited = matches!(self.deadline, Deadline::At(_));
-        let is_traced = trace::at(self.act, self.object, is_limited, outcome);
-        let side = outcome.map_or(Side::Before, |_| Side::After);
-        let is_delayed = chaos::at(number(self.act, side));
-        if !is_traced && !is_delayed {
-            WATCHED.store(0, Relaxed);
-        }
+/// Takes no [`Points`], which a fast path would have to put into memory for it.
+#[cold]
+#[inline(never)]
+fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>) {
+    let is_traced = trace::at(act, object, limited, outcome);
+    let side = outcome.map_or(Side::Before, |_| Side::After);
+    let is_delayed = chaos::at(number(act, side));
+    if !is_traced && !is_delayed {
+        WATCHED.store(0, Relaxed);
     }
 }
 

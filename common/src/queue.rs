@@ -197,18 +197,25 @@ impl<T: Serialize> Queue<T> {
 
     #[inline]
     fn put_at_a_point(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
-        let object = self.object().id();
-        around(Act::Put, object, deadline, || {
-            self.put_until(item, deadline)
+        Self::encoded(item, |record| {
+            let object = self.object().id();
+            around(Act::Put, object, deadline, || {
+                self.ring.put(record, deadline)
+            })
         })
     }
 
-    #[inline]
+    /// For who waits in a way of its own.
     pub(crate) fn put_until(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
-        // Encoded before the lock is taken: no code of the user's runs under it.
+        Self::encoded(item, |record| self.ring.put(record, deadline))
+    }
+
+    /// Encodes it before the lock is taken: no code of the user's runs under it.
+    #[inline]
+    fn encoded(item: &T, put: impl FnOnce(&[u8]) -> Result<(), RingError>) -> Result<(), PutError> {
         with_buffer(|record| {
             encode(item, record).map_err(PutError::Encode)?;
-            Ok(self.ring.put(record, deadline)?)
+            Ok(put(record)?)
         })
     }
 }
@@ -241,8 +248,13 @@ impl<T: DeserializeOwned> Queue<T> {
 
     #[inline]
     fn get_at_a_point(&self, deadline: Deadline) -> Result<T, GetError> {
-        let object = self.object().id();
-        around(Act::Get, object, deadline, || self.get_until(deadline))
+        with_buffer(|record| {
+            let object = self.object().id();
+            around(Act::Get, object, deadline, || {
+                self.ring.get(record, deadline, &())
+            })?;
+            decode(record).map_err(GetError::Decode)
+        })
     }
 
     /// Takes items until the queue is closed and empty. An item that cannot be decoded is an
@@ -258,7 +270,7 @@ impl<T: DeserializeOwned> Queue<T> {
         })
     }
 
-    #[inline]
+    /// For who waits in a way of its own.
     pub(crate) fn get_until(&self, deadline: Deadline) -> Result<T, GetError> {
         with_buffer(|record| {
             self.ring.get(record, deadline, &())?;
@@ -277,22 +289,11 @@ impl<T> fmt::Debug for Queue<T> {
     }
 }
 
-impl Ending for PutError {
+impl Ending for RingError {
     fn outcome(&self) -> Outcome {
         match self {
-            PutError::Full => Outcome::TimedOut,
-            PutError::Closed => Outcome::Closed,
-            _ => Outcome::Failed,
-        }
-    }
-}
-
-impl Ending for GetError {
-    fn outcome(&self) -> Outcome {
-        match self {
-            GetError::Empty => Outcome::TimedOut,
-            GetError::Closed => Outcome::Closed,
-            GetError::Decode(_) => Outcome::Done, // it is gone from the queue
+            RingError::TimedOut => Outcome::TimedOut,
+            RingError::Closed => Outcome::Closed,
             _ => Outcome::Failed,
         }
     }

@@ -10,7 +10,7 @@ use crate::codec::{decode, encode};
 use crate::deadline::Deadline;
 use crate::memory::SharedMemory;
 use crate::object::Object;
-use crate::points::{Act, Ending, Outcome, Points, around};
+use crate::points::{Act, Outcome, Points, around};
 use crate::ring::{Ring, RingError, Taker};
 use crate::trace::ObjectId;
 
@@ -62,16 +62,6 @@ impl Shared {
     pub fn in_hand(&self) -> &[AtomicU64] {
         // SAFETY: atomics that start as zeroes, mapped as long as `self`.
         unsafe { self.in_hand.items().as_ref() }
-    }
-}
-
-impl Ending for RingError {
-    fn outcome(&self) -> Outcome {
-        match self {
-            RingError::TimedOut => Outcome::TimedOut,
-            RingError::Closed => Outcome::Closed,
-            _ => Outcome::Failed,
-        }
     }
 }
 

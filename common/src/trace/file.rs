@@ -113,7 +113,5 @@ fn no_record() -> io::Error {
 }
 
 fn size(places: usize) -> io::Result<u64> {
-    Ok(Memory::size_for(places)
-        .ok_or(io::ErrorKind::OutOfMemory)?
-        .get() as u64)
+    Ok(Memory::size_for(places)?.get() as u64)
 }

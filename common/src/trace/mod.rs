@@ -1,6 +1,6 @@
 //! What the processes of a family do, written down for an onlooker. With `MP_TRACE=FILE` in its
-//! environment, a program writes there what it does at each point; no program needs to be changed
-//! for that. For tools: a grader, a picture of a run.
+//! environment, a program records itself; nothing in it needs to be changed for that. This is the
+//! reader, for tools: a picture of a run, a check of it.
 //!
 //! ```
 //! use common::trace::{Trace, What};

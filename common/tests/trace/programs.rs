@@ -137,7 +137,7 @@ fn servants() {
         Ok(())
     })
     .unwrap();
-    assert!(pool.map(&[1, 2, 3]).unwrap().len() == 3);
+    assert!(pool.map([1, 2, 3]).unwrap().len() == 3);
     pool.join().unwrap();
 }
 
