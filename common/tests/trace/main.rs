@@ -46,12 +46,14 @@ trials![
     a_hold_ends_with_its_onlooker,
     a_hold_that_cannot_be_is_refused,
     a_deadlock_is_told_to_the_onlooker,
+    another_deadlock_is_no_error_either,
     a_sleeper_says_what_for,
     a_file_has_the_last_run,
     another_program_of_the_family_joins_in,
     a_file_that_is_no_record_is_let_be,
     who_cannot_write_says_so_once,
     any_bytes_can_be_read,
+    a_text_ends_where_another_event_begins,
 ];
 
 fn main() {
@@ -555,6 +557,24 @@ fn a_deadlock_is_told_to_the_onlooker() {
     assert_eq!(trace.deadlock(), None);
 }
 
+fn another_deadlock_is_no_error_either() {
+    let trace = Trace::in_memory(ROOM).unwrap();
+    trace.tell_deadlocks();
+    let _program = start("circles", &trace);
+    eventually("it is told", || trace.deadlock().is_some());
+    let story = trace.deadlock().unwrap();
+    assert!(
+        story.starts_with("2 processes wait for each other\n"),
+        "{story}"
+    );
+    sleep(A_WHILE);
+    let events: Vec<_> = trace.events().collect();
+    let born = |event: &&Event| matches!(&event.what, What::Born { name, .. } if name == "waits");
+    let states = events.iter().filter(born).map(|event| state(event.pid));
+    assert!(states.eq([Some('S'); 4]), "nobody has got an error");
+    assert_eq!(trace.deadlock(), Some(story), "the first");
+}
+
 fn a_sleeper_says_what_for() {
     let trace = Trace::in_memory(ROOM).unwrap();
     let locked = trace
@@ -698,6 +718,38 @@ fn who_cannot_write_says_so_once() {
     Trace::open(folder.file()).unwrap_err();
 }
 
+const PLACE: usize = 32;
+
+fn a_text_ends_where_another_event_begins() {
+    const ROOM: usize = 100;
+    let trace = Trace::in_memory(ROOM).unwrap();
+    assert!(start("counters", &trace).wait().status.success());
+    let (born, text) = (2, 1);
+    let file = File::options().write(true).open(trace.path()).unwrap();
+    let base = file.metadata().unwrap().len() - (ROOM * PLACE) as u64;
+    let write = |place: usize, first: u8, rest: [u8; PLACE - 1]| {
+        let bytes = [&[first][..], &rest].concat();
+        let at = base + (place * PLACE) as u64;
+        file.write_all_at(&bytes, at).unwrap();
+    };
+    let name = || {
+        let first = trace.events().next().unwrap().what;
+        let What::Born { name, .. } = first else {
+            panic!("{first:?}")
+        };
+        name
+    };
+    // The last four bytes are the length. What no length explains, is left out.
+    let long = std::array::from_fn(|at| if at < PLACE - 5 { 0 } else { 255 });
+    let letters = std::array::from_fn(|at| if at < 3 { 0 } else { b'x' });
+    write(0, born, long);
+    (1..ROOM).for_each(|place| write(place, text, letters));
+    assert_eq!(trace.len(), ROOM);
+    assert_eq!(name(), "x".repeat(1000));
+    write(2, born, long);
+    assert_eq!(name(), "x".repeat(28));
+}
+
 /// Wherever they are, the reader takes what they say for an event, or leaves it out.
 fn any_bytes_can_be_read() {
     const ROOM: usize = 200;
@@ -729,7 +781,7 @@ fn any_bytes_can_be_read() {
     );
     let kinds = prop::collection::vec((0..ROOM, any::<[u8; 4]>()), 0..20);
     let mut runner = proptest::test_runner::TestRunner::default();
-    let base = good.len() - ROOM * 32;
+    let base = good.len() - ROOM * PLACE;
     runner
         .run(&(patches, kinds), |(patches, kinds)| {
             written.write_all_at(&good, 0).unwrap();
@@ -741,7 +793,7 @@ fn any_bytes_can_be_read() {
                 bytes[0] %= 12;
                 bytes[1] %= 8;
                 written
-                    .write_all_at(&bytes, (base + place * 32) as u64)
+                    .write_all_at(&bytes, (base + place * PLACE) as u64)
                     .unwrap();
             }
             look(&trace);
@@ -754,7 +806,7 @@ fn any_bytes_can_be_read() {
         })
         .unwrap();
     // Of any length.
-    for length in [0, 1, 8, 100, base, base + 1, base + 32, good.len() - 1] {
+    for length in [0, 1, 8, 100, base, base + 1, base + PLACE, good.len() - 1] {
         let mut file = File::create(folder.file()).unwrap();
         file.write_all(&good[..length]).unwrap();
         file.rewind().unwrap();

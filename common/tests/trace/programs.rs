@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 
-use crate::harness::{child, finish, kill};
+use crate::harness::{child, finish, kill, sleep_for_ever};
 
-const ALL: [(&str, fn()); 12] = [
+const ALL: [(&str, fn()); 13] = [
     ("greeting", greeting),
     ("outcomes", outcomes),
     ("counters", counters),
@@ -18,6 +18,7 @@ const ALL: [(&str, fn()); 12] = [
     ("items", items),
     ("restless", restless),
     ("nobody", nobody),
+    ("circles", circles),
     ("sides", sides),
     ("servants", servants),
     ("starter", starter),
@@ -82,12 +83,13 @@ fn two_locks() {
     use_both();
 }
 
-/// Three items of a child's, gone by `main` one by one.
+/// An item of its own, and three of a child's.
 fn items() {
     let queue = Queue::new().unwrap();
+    queue.put(&0).unwrap();
     let mut child = child("producer", || (1..=3).try_for_each(|item| queue.put(&item)));
-    for _ in 1..=3 {
-        queue.get().unwrap();
+    for item in 0..=3 {
+        assert_eq!(queue.get().unwrap(), item);
     }
     assert!(child.join().unwrap().success());
 }
@@ -115,6 +117,23 @@ fn restless() {
 /// Waits for what nobody puts.
 fn nobody() {
     Queue::<u8>::new().unwrap().get().unwrap();
+}
+
+/// Two pairs of processes that wait for each other, beside one that may do anything.
+fn circles() {
+    let pairs = [(); 2].map(|()| [(); 2].map(|()| (Lock::new().unwrap(), Queue::new().unwrap())));
+    let _children = pairs.each_ref().map(|[left, right]| {
+        [(left, right), (right, left)].map(|(mine, other)| {
+            child("waits", || -> anyhow::Result<()> {
+                let _guard = mine.0.lock()?;
+                other.1.put(&())?;
+                mine.1.get()?;
+                let _guard = other.0.lock()?;
+                Ok(())
+            })
+        })
+    });
+    sleep_for_ever();
 }
 
 fn sides() {
