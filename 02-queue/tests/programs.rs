@@ -106,6 +106,16 @@ fn dead_stage() {
 }
 
 #[test]
+fn poll() {
+    assert_output!(exact(run(example("poll")).success()));
+}
+
+#[test]
+fn queue_after_fork() {
+    assert_output!(exact(run(example("queue_after_fork")).success()));
+}
+
+#[test]
 fn python_join_before_drain() {
     if let Some(output) = python("join_before_drain") {
         assert_output!(exact(output.success()));

@@ -81,6 +81,16 @@ fn killed_owner() {
 }
 
 #[test]
+fn try_lock() {
+    assert_output!(exact(run(example("try_lock")).success()));
+}
+
+#[test]
+fn no_guard() {
+    assert_output!(exact(run(example("no_guard")).success()));
+}
+
+#[test]
 fn python_main_program() {
     if let Some(output) = python("callback") {
         assert_output!("main_program", exact(output.success()));

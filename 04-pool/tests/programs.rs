@@ -93,6 +93,16 @@ fn killed_worker() {
 }
 
 #[test]
+fn outcomes() {
+    assert_output!(exact(run(example("outcomes")).success()));
+}
+
+#[test]
+fn unheard() {
+    assert_output!(exact(run(example("unheard")).success()));
+}
+
+#[test]
 fn equal_random() {
     assert_output!(exact(run(example("equal_random")).success()));
 }

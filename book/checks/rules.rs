@@ -11,17 +11,21 @@ use crate::prose;
 /// What an output may claim.
 pub const CLASSES: [&str; 5] = ["exact", "any order", "per process", "pattern", "sample"];
 
+/// Where outputs are what the page is about.
+const OUTPUTS_ARE_OPEN: [&str; 2] = ["order.md", "errors.md"];
+
 /// A line of a page and what is wrong there.
 type Fault = (usize, String);
 type Rule = fn(&Book, &Page) -> Vec<Fault>;
 
 /// What holds on every page.
-const RULES: [(&str, Rule); 9] = [
+const RULES: [(&str, Rule); 10] = [
     ("summary", is_in_summary),
     ("include", includes_give_text),
     ("snapshot", snapshots_are_whole),
     ("listing", listings_are_not_typed),
     ("class", outputs_have_their_class),
+    ("folded", outputs_are_folded),
     ("source", listings_name_their_source),
     ("command", commands_run),
     ("figure", figures_are_measured),
@@ -178,6 +182,33 @@ fn outputs_have_their_class(book: &Book, page: &Page) -> Vec<Fault> {
     faults
 }
 
+/// Predict, then run: a program is open, its output folded under a question.
+fn outputs_are_folded(book: &Book, page: &Page) -> Vec<Fault> {
+    if OUTPUTS_ARE_OPEN.contains(&page.name()) {
+        return Vec::new();
+    }
+    let (mut faults, mut summary) = (Vec::new(), None);
+    for block in &page.typed {
+        if let Some((_, rest)) = block.html.split_once("<summary>") {
+            summary = rest.split("</summary>").next();
+        } else if block.html.contains("</details>") {
+            summary = None;
+        }
+        let Some(include) = source(page, block) else {
+            continue;
+        };
+        let is_output = included_header(book, include).is_some();
+        let fault = match (is_output, summary) {
+            (true, Some(question)) if question.ends_with('?') => continue,
+            (true, _) => "an output is folded, under a question that it answers",
+            (false, Some(_)) => "a program is open, so that a reader can predict what it prints",
+            (false, None) => continue,
+        };
+        faults.push((block.line, fault.to_owned()));
+    }
+    faults
+}
+
 /// The classes that a paragraph names, each linked to its heading, as a snapshot records them.
 fn class(paragraph: &Block) -> Option<String> {
     let named = |class: &&str| {
@@ -301,8 +332,9 @@ mod tests {
     use crate::targets::Target;
 
     const PAGE: &str = "# Page\n\n`a/src/main.rs`, run with `cargo run --bin a`:\n\n```rust\n\
-        {{#include ../../a/src/main.rs}}\n```\n\nOutput, [any order](order.md#any-order):\n\n\
-        ```text\n{{#include ../../a/a.snap:5:}}\n```\n\nA lock takes {{#include f.txt:lock}}.\n";
+        {{#include ../../a/src/main.rs}}\n```\n\n\
+        <details><summary>Which is first?</summary>\n\nOutput, [any order](order.md#any-order):\n\n\
+        ```text\n{{#include ../../a/a.snap:5:}}\n```\n\n</details>\n\nA lock takes {{#include f.txt:lock}}.\n";
 
     /// A book of one page and `order.md`.
     fn book(page: &str) -> Book {
@@ -379,7 +411,7 @@ mod tests {
         breaks(
             "f.txt:lock",
             "f.txt:clock",
-            ":15: include: f.txt:clock: there is no `ANCHOR: clock`",
+            ":19: include: f.txt:clock: there is no `ANCHOR: clock`",
         );
         breaks(
             "f.txt:lock",
@@ -394,11 +426,12 @@ mod tests {
             breaks(
                 ".snap:5:",
                 &format!(".snap{part}"),
-                ":12: snapshot: the text of a/a.snap begins on line 5",
+                ":14: snapshot: the text of a/a.snap begins on line 5",
             );
         }
         is_fine(
-            "Its end, [any order](order.md#any-order):\n\n```text\n{{#include ../../a/a.snap:6:}}\n```",
+            "<details><summary>And the end?</summary>\n\nIts end, [any order](order.md#any-order):\n\n\
+             ```text\n{{#include ../../a/a.snap:6:}}\n```\n\n</details>",
         );
     }
 
@@ -448,6 +481,21 @@ mod tests {
     }
 
     #[test]
+    fn folded() {
+        breaks("first?", "first", ":13: folded: an output is folded, under");
+        breaks(
+            "<details><summary>Which is first?</summary>\n\n",
+            "",
+            ":11: folded: an output is folded, under",
+        );
+        adds(
+            "<details><summary>Why?</summary>\n\n`a/src/lib.rs`:\n\n```rust\n\
+             {{#include ../../a/src/lib.rs}}\n```\n\n</details>",
+            "folded: a program is open",
+        );
+    }
+
+    #[test]
     fn source() {
         breaks(
             "`a/src/main.rs`",
@@ -476,7 +524,7 @@ mod tests {
         );
         adds(
             "```sh\ncargo run --example e\n```",
-            ":16: command: `cargo run --example e`: there is no",
+            ":20: command: `cargo run --example e`: there is no",
         );
         adds(
             "Try `cargo bench`.",

@@ -92,6 +92,11 @@ impl Process {
     /// `body` must be [`Send`] as for a thread, since it runs at the same time as the parent. It
     /// may borrow: the child has a copy of all that was borrowed.
     ///
+    /// ```compile_fail,E0277
+    /// let counted = std::rc::Rc::new(1); // not for other threads
+    /// let child = common::Process::spawn("counts", || println!("{counted}"));
+    /// ```
+    ///
     /// **What `body` owns exists twice, and is dropped twice**, in the parent at once: a temporary
     /// directory that it owns is deleted there, text in a writer's buffer is written there, too.
     /// Borrow it instead, and keep it until the child has ended. (Shared memory and the ends of a

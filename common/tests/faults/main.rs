@@ -33,6 +33,7 @@
 //! | both ends of a pipe wait | a hang (measured) | one of the two gets an error | `promises::asleep::two_ends_of_a_pipe` |
 //! | a pool's tasks wait for what nobody gives | a hang (measured) | an error, and the pool goes on | `promises::asleep::a_pool_that_waits_for_itself` |
 //! | all wait, but one sleeps elsewhere, is stopped, or has a limit, another thread, a handler | - | no false alarm | `promises::asleep::*_counts_as_awake` |
+//! | processes that start others are killed at any moment, and all that are left wait | - | they are told all the same | `asleep::spawners_are_killed` |
 //! | the parent is killed while its children do anything at all | they live on (measured) | all gone within 3 s | `parent::*` |
 //! | Ctrl-C | a stack trace from each process (measured) | all gone, without a word; the status of `SIGINT` | `interrupt::*`, and each chapter's `ctrl_c_ends_them` |
 //! | Ctrl-C in a program that handles it | the manager's server ignores it | manager and pool go on; a busy worker's task has an error | `interrupt::a_program_that_handles_ctrl_c_keeps_its_manager_and_its_pool` |
@@ -53,6 +54,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod asleep;
 mod chance;
 mod interrupt;
 mod leftovers;
@@ -80,6 +82,7 @@ fn main() {
         timeouts::trials(),
         limits::trials(),
         leftovers::trials(),
+        asleep::trials(),
     ];
     harness::main(modules.into_iter().flatten().collect());
 }
