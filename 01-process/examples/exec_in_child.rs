@@ -6,26 +6,36 @@
 //!
 //! Output: exact.
 
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use common::Process;
 
 /// Comes back only with an error.
-fn become_shell(script: &str) -> io::Result<()> {
-    Err(Command::new("sh").args(["-c", script]).exec())
+fn become_shell(script: &str, output: impl Into<Stdio>) -> io::Result<()> {
+    Err(Command::new("sh")
+        .args(["-c", script])
+        .stdout(output)
+        .exec())
 }
 
 fn main() -> Result<()> {
     common::end_on_broken_pipe();
-    let mut child = Process::spawn("child", || become_shell("exit 3"))?;
+    let mut child = Process::spawn("child", || become_shell("exit 3", Stdio::inherit()))?;
     println!("The shell has ended: {:?}", child.join()?.code());
 
-    // The shell has the child's pid, so what is sent to the child is sent to the shell.
-    let mut child = Process::spawn("child", || become_shell("while :; do sleep 1; done"))?;
+    // This one says its pid. Then it becomes `sleep` in its turn: a program that it had started
+    // in place of that would not be killed with it.
+    let (reader, writer) = io::pipe()?;
+    let script = "echo $$; exec sleep 3600";
+    let mut child = Process::spawn("child", move || become_shell(script, writer))?;
+    let mut pid = String::new();
+    BufReader::new(reader).read_line(&mut pid)?;
+    let is_child = pid.trim() == child.pid().to_string();
+    println!("The shell has the child's pid: {is_child}");
     child.kill()?;
-    println!("The shell was killed: {:?}", child.join()?.signal());
+    println!("It was killed: {:?}", child.join()?.signal());
     Ok(())
 }

@@ -1,4 +1,7 @@
-"""A function that gets a list may look at it or change it: nothing says which."""
+"""A function that gets a list may look at it or change it: nothing says which.
+
+Output: exact.
+"""
 
 
 def total(prices):

@@ -1,4 +1,7 @@
-"""A closure is a function that brings variables of its surroundings along."""
+"""A closure is a function that brings variables of its surroundings along.
+
+Output: exact.
+"""
 
 
 def main():

@@ -1,4 +1,7 @@
-"""A call that can fail raises an exception: nothing in the line says so."""
+"""A call that can fail raises an exception: nothing in the line says so.
+
+Output: exact.
+"""
 
 
 def half(text):

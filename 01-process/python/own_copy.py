@@ -1,4 +1,7 @@
-"""A child that adds to a variable adds to its own copy."""
+"""A child that adds to a variable adds to its own copy.
+
+Output: exact.
+"""
 
 from multiprocessing import Process, Value, set_start_method
 

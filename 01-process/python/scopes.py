@@ -1,4 +1,7 @@
-"""What is held in a `with` is given back at its end."""
+"""What is held in a `with` is given back at its end.
+
+Output: exact.
+"""
 
 from contextlib import contextmanager
 

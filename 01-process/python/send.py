@@ -1,4 +1,7 @@
-"""What goes to another process is pickled: whether it can be, the program says when it runs."""
+"""What goes to another process is pickled: whether it can be, the program says when it runs.
+
+Output: exact.
+"""
 
 from multiprocessing import Pool, set_start_method
 

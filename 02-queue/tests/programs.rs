@@ -116,6 +116,13 @@ fn queue_after_fork() {
 }
 
 #[test]
+fn python_queue_after_fork() {
+    if let Some(output) = python("queue_after_fork") {
+        assert_output!("queue_after_fork", exact(output.success()));
+    }
+}
+
+#[test]
 fn python_join_before_drain() {
     if let Some(output) = python("join_before_drain") {
         assert_output!(exact(output.success()));

@@ -121,6 +121,13 @@ fn python_killed_worker() {
     }
 }
 
+#[test]
+fn python_unheard() {
+    if let Some(output) = python("unheard") {
+        assert_output!(exact(output.success()));
+    }
+}
+
 /// Without the one that is run with arguments, below.
 fn plain_examples() -> impl Iterator<Item = PathBuf> {
     let examples = examples().into_iter();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -56,6 +56,7 @@ trials![
     forking_with_a_lock_held_is_refused,
     text_buffered_before_the_fork_appears_once,
     a_child_dies_with_its_parent,
+    a_child_that_has_become_another_program_dies_with_its_parent,
     a_status_is_kept_where_sigchld_is_ignored,
     the_name_is_shown_by_ps,
     a_process_knows_its_own_name,
@@ -427,6 +428,25 @@ fn a_child_dies_with_its_parent() {
     eventually("the grandchild runs", || *pid.lock().unwrap() != 0);
     let pid = *pid.lock().unwrap();
     until_asleep(pid);
+    kill(parent);
+    until_gone(pid);
+}
+
+fn a_child_that_has_become_another_program_dies_with_its_parent() {
+    let pid = Value::new(0_u32).unwrap();
+    let parent = child("parent", || {
+        let other = child("other", || -> () {
+            panic!("{}", Command::new("sleep").arg("1000").exec())
+        });
+        *pid.lock().unwrap() = other.pid();
+        sleep_for_ever();
+    });
+    eventually("the child runs", || *pid.lock().unwrap() != 0);
+    let pid = *pid.lock().unwrap();
+    let name = format!("/proc/{pid}/comm");
+    eventually("it has become another program", || {
+        fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n")
+    });
     kill(parent);
     until_gone(pid);
 }
