@@ -58,6 +58,11 @@ impl Deadline {
         }
     }
 
+    #[inline]
+    pub fn is_limited(self) -> bool {
+        matches!(self, Deadline::At(_))
+    }
+
     pub fn has_passed(self) -> bool {
         self.remaining() == Some(Duration::ZERO)
     }
@@ -72,7 +77,8 @@ impl Deadline {
     }
 }
 
-fn now() -> Duration {
+/// The time on that clock.
+pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map(Duration::from)
         .unwrap_or_default()

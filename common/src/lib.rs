@@ -15,10 +15,11 @@
 //! `atomic.rs` and `futex.rs` (sleep and wake), `patience.rs` (what comes before a sleep),
 //! `words.rs` (errors and panics as text), `codec.rs` (values to bytes), `identity.rs` (which
 //! process, beyond doubt), `guards.rs` (how many locks a thread holds), `chaos.rs` (delays on
-//! purpose), `points.rs` (where these may come), `asleep/` (who waits for what cannot come),
-//! `mutex.rs` (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses
-//! only those named before it, first of these, then of the table: so this is also an order to read
-//! them in. `tests/order.rs` holds it.
+//! purpose), `trace/` (what happens, for an onlooker), `points.rs` (where both come in), `object.rs`
+//! (what is shared, and where it was made), `asleep/` (who waits for what cannot come), `mutex.rs`
+//! (the mutex under every lock) and `owned.rs` (which process holds it). Each file uses only those
+//! named before it, first of these, then of the table: so this is also an order to read them in.
+//! `tests/order.rs` holds it.
 //!
 //! # What all of it promises
 //!
@@ -64,8 +65,15 @@
 //! of the run so far. When and how long is drawn from the seed, a whole number; from the process's
 //! name, its number among those that its parent has spawned, and the same of its ancestors; and from
 //! the point, and how often the process was there. So for the same program, the same seed draws the
-//! same. **It does not run the same**: the system still chooses who runs when. Without the variable,
-//! a point costs a look at one word.
+//! same. **It does not run the same**: the system still chooses who runs when. Without this variable
+//! and the next one, a point costs a look at one word.
+//!
+//! `MP_TRACE=FILE`, to see what a program has done: each process writes there what it does at these
+//! points, what it makes and closes, when it sleeps in a call without a limit and for what, and how
+//! its children end. What a process has done until it was killed is there. The file has room for
+//! 260,000 events, and counts those that find none; one of an earlier run is replaced, and any other
+//! file let be. A program that a process of the family starts in turn, if it uses this crate, joins
+//! in. [`trace`] has the reader, and for tools more: to stop or kill a process at one of its points.
 //!
 //! `MP_ASLEEP=off`, to let processes wait on that wait for what cannot come: without it, one of them
 //! gets a [`Deadlock`].
@@ -111,6 +119,7 @@ mod lock;
 mod manager;
 mod memory;
 mod mutex;
+mod object;
 mod owned;
 mod patience;
 mod pipe;
@@ -121,6 +130,7 @@ mod queue;
 mod ring;
 mod scope;
 mod shared;
+pub mod trace;
 mod words;
 
 pub use asleep::Deadlock;

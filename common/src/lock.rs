@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
-use crate::asleep::Object;
 use crate::deadline::Deadline;
 use crate::memory::SharedMemory;
+use crate::object::Object;
 pub use crate::owned::LockError;
 use crate::owned::{Death, OwnedMutex};
 
@@ -104,6 +104,7 @@ impl fmt::Debug for Lock {
 #[must_use = "the lock is released at once if its guard is not kept"]
 pub struct Guard<'a, T: ?Sized = ()> {
     mutex: &'a OwnedMutex,
+    object: &'a Object,
     data: NonNull<T>,
 }
 
@@ -138,7 +139,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.release();
+        self.mutex.release(self.object);
     }
 }
 
@@ -182,9 +183,13 @@ impl<T: Pod> Locked<T> {
         deadline: Deadline,
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
-        let mutex = self.mutex();
-        mutex.acquire(&self.object, deadline, death)?;
-        Ok(Guard { mutex, data })
+        let (mutex, object) = (self.mutex(), &self.object);
+        mutex.acquire(object, deadline, death)?;
+        Ok(Guard {
+            mutex,
+            object,
+            data,
+        })
     }
 
     fn mutex(&self) -> &OwnedMutex {
@@ -195,7 +200,7 @@ impl<T: Pod> Locked<T> {
 
 impl<T: Pod> Drop for Locked<T> {
     fn drop(&mut self) {
-        if self.mutex().retire() {
+        if self.mutex().retire(&self.object) {
             // SAFETY: dropped once, here; no guard borrows it any more.
             unsafe { ManuallyDrop::drop(&mut self.memory) };
         }

@@ -4,9 +4,11 @@ use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// One `Head`, then `len` elements of `Item`, all zero at first, shared with every child forked
 /// from now on (`mmap` with `MAP_SHARED | MAP_ANONYMOUS`). It has no name that could be left
@@ -28,13 +30,7 @@ impl<Head, Item> SharedMemory<Head, Item> {
     const OFFSET: usize = size_of::<Head>().next_multiple_of(align_of::<Item>());
 
     pub fn new(len: usize) -> io::Result<Self> {
-        const { assert!(align_of::<Head>() <= 4096 && align_of::<Item>() <= 4096) };
-        let bytes = len
-            .checked_mul(size_of::<Item>())
-            .and_then(|items| items.checked_add(Self::OFFSET))
-            .filter(|&bytes| bytes <= isize::MAX as usize)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
-        let bytes = NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN);
+        let bytes = Self::size_for(len)?;
         // ANCHOR: map
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
@@ -45,6 +41,38 @@ impl<Head, Item> SharedMemory<Head, Item> {
             len,
             types: PhantomData,
         })
+    }
+
+    /// A file's content, the same for all that map it.
+    ///
+    /// # Safety
+    /// The file is long enough, and nobody makes it shorter.
+    pub unsafe fn of(file: impl AsFd, len: usize, protection: ProtFlags) -> io::Result<Self> {
+        let bytes = Self::size_for(len)?;
+        // SAFETY: as above; the caller's promise.
+        let start = unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, file, 0) }?;
+        Ok(SharedMemory {
+            start,
+            len,
+            types: PhantomData,
+        })
+    }
+
+    /// How many bytes a head and so many items take.
+    pub fn size_for(len: usize) -> io::Result<NonZeroUsize> {
+        const { assert!(align_of::<Head>() <= 4096 && align_of::<Item>() <= 4096) };
+        let bytes = len
+            .checked_mul(size_of::<Item>())
+            .and_then(|items| items.checked_add(Self::OFFSET))
+            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// How many items there is room for in so many bytes; `None` if the head finds none.
+    pub fn len_in(bytes: u64) -> Option<usize> {
+        let items = usize::try_from(bytes).ok()?.checked_sub(Self::OFFSET)?;
+        Some(items / size_of::<Item>())
     }
 
     /// The mapping's length.
@@ -132,5 +160,32 @@ impl<Head, Item> Drop for SharedMemory<Head, Item> {
         // SAFETY: the range that `new` mapped; the owner's borrows of it have ended. Other
         // processes keep their own mapping.
         let _ = unsafe { munmap(self.start, self.bytes()) };
+    }
+}
+
+/// A text in shared memory, cut where it is too long.
+pub(crate) struct Text<const N: usize>([AtomicU8; N]);
+
+impl<const N: usize> Text<N> {
+    pub fn write(&self, text: &str) {
+        let bytes = text.bytes().take(N - 1).chain([0]);
+        self.0
+            .iter()
+            .zip(bytes)
+            .for_each(|(to, byte)| to.store(byte, Relaxed));
+    }
+
+    pub fn read(&self) -> String {
+        let bytes: Vec<u8> = self.bytes().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub fn is(&self, text: &str) -> bool {
+        self.bytes().eq(text.bytes())
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let bytes = self.0.iter().map(|byte| byte.load(Relaxed));
+        bytes.take_while(|&byte| byte != 0)
     }
 }

@@ -12,12 +12,13 @@ use std::thread;
 
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap};
 
-use crate::asleep::{self, Deadlock, Look, OWNER, Object, Upon};
+use crate::asleep::{self, Deadlock, Look, OWNER, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::identity::{Identity, own_pid};
 use crate::mutex::{Acquired, MutexError, RawMutex};
-use crate::points::{Act, Points};
+use crate::object::Object;
+use crate::points::{Act, Ending, Outcome, Points};
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,15 @@ impl From<MutexError> for LockError {
     }
 }
 
+impl Ending for LockError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            LockError::TimedOut => Outcome::TimedOut,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
 /// What to do about an owner that died.
 #[derive(Clone, Copy)]
 pub(crate) enum Death {
@@ -104,7 +114,16 @@ impl OwnedMutex {
         deadline: Deadline,
         death: Death,
     ) -> Result<(), LockError> {
-        let points = Points::of(Act::Lock);
+        // The point after an error is here, or a lock that is free would take a nanosecond longer.
+        let acquired = self.acquired(object, deadline, death);
+        acquired.inspect_err(|error| {
+            Points::of(Act::Lock, object.id(), deadline).after(error.outcome());
+        })
+    }
+
+    #[inline]
+    fn acquired(&self, object: &Object, deadline: Deadline, death: Death) -> Result<(), LockError> {
+        let points = Points::of(Act::Lock, object.id(), deadline);
         points.before();
         match guards::held() {
             Some(held) if held < guards::MOST => {}
@@ -120,19 +139,19 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
-        points.after();
+        points.after(Outcome::Done);
         Ok(())
     }
 
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
-    pub fn release(&self) {
-        let points = Points::of(Act::Unlock);
+    pub fn release(&self, object: &Object) {
+        let points = Points::of(Act::Unlock, object.id(), Deadline::NEVER);
         points.before();
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
-        points.after();
+        points.after(Outcome::Done);
     }
 
     #[cold]
@@ -179,7 +198,7 @@ impl OwnedMutex {
 
     /// Ends its use by this process; says whether its memory may be unmapped. The C library keeps
     /// a list of the robust mutexes that a thread holds, so one that is held must stay.
-    pub fn retire(&self) -> bool {
+    pub fn retire(&self, object: &Object) -> bool {
         match self.mutex.acquire(Deadline::NOW) {
             Ok(_) => self.mutex.release(),
             // A guard was forgotten; if not of this thread, the owner is a thread with the same
@@ -187,7 +206,7 @@ impl OwnedMutex {
             Err(MutexError::AlreadyHeld)
                 if guards::held() > Some(0) && self.owner.load(Relaxed) == Identity::mine().0 =>
             {
-                self.release();
+                self.release(object);
             }
             // Held elsewhere, perhaps by another thread of this process.
             Err(_) => return false,

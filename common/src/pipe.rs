@@ -12,13 +12,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::asleep::{self, Deadlock, Look, Object, Upon};
+use crate::asleep::{self, Deadlock, Look, Upon};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::Identity;
 use crate::memory::SharedMemory;
-use crate::points::{Act, around};
+use crate::object::Object;
+use crate::points::{Act, Ending, Outcome, around};
 use crate::process::handed_over;
 use crate::queue::{DEFAULT_CAPACITY, GetError, PutError, Queue};
+use crate::trace::ObjectId;
 
 /// Two connected ends: what the one sends, the other receives. `A` travels from the first to the
 /// second, `B` back.
@@ -56,9 +58,8 @@ pub fn pipe<A, B>() -> io::Result<(Connection<A, B>, Connection<B, A>)> {
 pub fn pipe_with_capacity<A, B>(
     capacity: usize,
 ) -> io::Result<(Connection<A, B>, Connection<B, A>)> {
-    let object = Object::new("pipe");
-    let there = Arc::new(Queue::of(capacity, object)?);
-    let back = Arc::new(Queue::of(capacity, object)?);
+    let there = Arc::new(Queue::of(capacity, Object::new("pipe"))?);
+    let back = Arc::new(Queue::of(capacity, Object::new("pipe"))?);
     let users = Arc::new(SharedMemory::new(0)?);
     let first = Connection::new(Arc::clone(&there), Arc::clone(&back), 0, Arc::clone(&users));
     let second = Connection::new(back, there, 1, users);
@@ -157,6 +158,17 @@ pub enum PipeError {
     Receive(GetError),
 }
 
+impl Ending for PipeError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            PipeError::TimedOut => Outcome::TimedOut,
+            PipeError::Closed => Outcome::Closed,
+            PipeError::Receive(GetError::Decode(_)) => Outcome::Done, // it has come
+            _ => Outcome::Failed,
+        }
+    }
+}
+
 impl<S: Serialize, R> Connection<S, R> {
     /// Sends a copy of `item`, waiting for room (as much as the capacity may be under way).
     ///
@@ -177,6 +189,11 @@ impl<S: Serialize, R> Connection<S, R> {
 
     fn send_until(&self, item: &S, deadline: Deadline) -> Result<(), PipeError> {
         self.users.claim()?;
+        let object = self.outgoing.object().id();
+        around(Act::Put, object, deadline, || self.put(item, deadline))
+    }
+
+    fn put(&self, item: &S, deadline: Deadline) -> Result<(), PipeError> {
         if self.next_look.0.get().has_passed() {
             self.next_look.0.set(Deadline::after(LONGEST_SLEEP));
             self.users.check_other()?;
@@ -219,11 +236,15 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     }
 
     fn recv_until(&self, deadline: Deadline) -> Result<R, PipeError> {
-        self.wait(deadline)?;
-        match self.incoming.try_get() {
-            Err(GetError::Closed) => Err(PipeError::Closed),
-            item => item.map_err(PipeError::Receive),
-        }
+        self.users.claim()?;
+        let object = self.incoming.object().id();
+        around(Act::Get, object, deadline, || {
+            self.wait(deadline)?;
+            match self.incoming.get_until(Deadline::NOW) {
+                Err(GetError::Closed) => Err(PipeError::Closed),
+                item => item.map_err(PipeError::Receive),
+            }
+        })
     }
 }
 
@@ -234,6 +255,7 @@ impl<S, R> Connection<S, R> {
     /// # Errors
     /// [`PipeError::InUse`].
     pub fn poll(&self, limit: Duration) -> Result<bool, PipeError> {
+        self.users.claim()?;
         match self.wait(Deadline::after(limit)) {
             Ok(()) | Err(PipeError::Died { .. }) => Ok(true),
             Err(PipeError::TimedOut) => Ok(false),
@@ -243,7 +265,6 @@ impl<S, R> Connection<S, R> {
 
     /// Waits for an item or the end, which only this process can take away.
     fn wait(&self, deadline: Deadline) -> Result<(), PipeError> {
-        self.users.claim()?;
         let arrived = |deadline| match self.incoming.wait_until(deadline) {
             Ok(()) | Err(GetError::Closed) => Some(Ok(())),
             Err(GetError::Empty) => None,
@@ -297,7 +318,12 @@ impl Users {
 
     /// Makes this process the user of its end, if nobody else is.
     fn claim(&self) -> Result<(), PipeError> {
-        let _point = around(Act::Claim);
+        around(Act::Claim, ObjectId::NONE, Deadline::NEVER, || {
+            self.claimed()
+        })
+    }
+
+    fn claimed(&self) -> Result<(), PipeError> {
         let me = Identity::mine();
         // Nobody at first, or an ancestor of this process, which hands this end over, or would
         // have, had it been faster.

@@ -4,84 +4,102 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::chaos;
-
-/// What is between two points.
-#[derive(Clone, Copy)]
-pub(crate) enum Act {
-    Lock,
-    Unlock,
-    Put,
-    Get,
-    Claim,
-    Spawn,
-}
+use crate::deadline::Deadline;
+use crate::trace::{self, ObjectId, Side};
+pub(crate) use crate::trace::{Act, Outcome};
 
 const _: () = assert!(
-    2 * Act::Spawn as usize + 1 < chaos::POINTS,
+    number(Act::Spawn, Side::After) < chaos::POINTS,
     "the last one is counted, too"
 );
+
+const fn number(act: Act, side: Side) -> usize {
+    2 * act as usize + side as usize
+}
 
 /// 0 once it is known that nobody watches. A child has a copy.
 static WATCHED: AtomicU32 = AtomicU32::new(1);
 
-/// Is before the act, and when the result is dropped, after it.
-#[inline]
-pub(crate) fn around(act: Act) -> impl Drop {
-    let points = Points::of(act);
-    points.before();
-    Around(points)
-}
-
-struct Around(Points);
-
-impl Drop for Around {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.after();
+/// What an error says of the act that it has ended.
+pub(crate) trait Ending {
+    fn outcome(&self) -> Outcome {
+        Outcome::Failed
     }
 }
 
-/// The two points of an act that takes nanoseconds, with one look for both.
+/// Does something between its two points.
+#[inline]
+pub(crate) fn around<T, E: Ending>(
+    act: Act,
+    object: ObjectId,
+    deadline: Deadline,
+    body: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let points = Points::of(act, object, deadline);
+    points.before();
+    let result = body();
+    points.after(match &result {
+        Ok(_) => Outcome::Done,
+        Err(error) => error.outcome(),
+    });
+    result
+}
+
+/// The two points of an act, with one look for both, since it may take nanoseconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Points {
     act: Act,
+    object: ObjectId,
+    deadline: Deadline,
     are_watched: bool,
 }
 
 impl Points {
     #[inline]
-    pub fn of(act: Act) -> Self {
+    pub fn of(act: Act, object: ObjectId, deadline: Deadline) -> Self {
         let are_watched = WATCHED.load(Relaxed) != 0;
-        Points { act, are_watched }
+        Points {
+            act,
+            object,
+            deadline,
+            are_watched,
+        }
     }
 
     #[inline]
     pub fn before(self) {
         if self.are_watched {
-            watched(2 * self.act as usize);
+            watched(self.act, self.object, self.deadline.is_limited(), None);
         }
     }
 
     #[inline]
-    pub fn after(self) {
+    pub fn after(self, outcome: Outcome) {
         if self.are_watched {
-            watched(2 * self.act as usize + 1);
+            let limited = self.deadline.is_limited();
+            watched(self.act, self.object, limited, Some(outcome));
         }
+    }
+}
+
+/// Takes no [`Points`], which a fast path would have to put into memory for it.
+#[cold]
+#[inline(never)]
+fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>) {
+    let is_traced = trace::at(act, object, limited, outcome);
+    let side = outcome.map_or(Side::Before, |_| Side::After);
+    let is_delayed = chaos::at(number(act, side));
+    if !is_traced && !is_delayed {
+        WATCHED.store(0, Relaxed);
     }
 }
 
 /// In a child: it comes out of the spawn, as its parent does.
 pub(crate) fn born(name: &str) {
     if WATCHED.load(Relaxed) != 0 {
-        chaos::born(name, 2 * Act::Spawn as usize);
-        Points::of(Act::Spawn).after();
-    }
-}
-
-#[cold]
-fn watched(number: usize) {
-    if !chaos::at(number) {
-        WATCHED.store(0, Relaxed);
+        trace::born(name);
+        chaos::born(name, number(Act::Spawn, Side::Before));
+        chaos::at(number(Act::Spawn, Side::After));
     }
 }
 
@@ -91,8 +109,9 @@ mod tests {
 
     #[test]
     fn who_was_not_asked_looks_at_a_zero() {
-        drop(around(Act::Spawn));
-        let asked = std::env::var_os("MP_CHAOS").is_some();
-        assert_eq!(WATCHED.load(Relaxed) != 0, asked);
+        Points::of(Act::Spawn, ObjectId::NONE, Deadline::NEVER).before();
+        let asked = |name| std::env::var_os(name).is_some();
+        let is_watched = WATCHED.load(Relaxed) != 0;
+        assert_eq!(is_watched, asked("MP_CHAOS") || asked("MP_TRACE"));
     }
 }

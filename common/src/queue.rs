@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::asleep::{Deadlock, Object};
+use crate::asleep::Deadlock;
 use crate::codec::{decode, encode, with_buffer};
 use crate::deadline::Deadline;
+use crate::object::Object;
+use crate::points::{Act, Ending, Outcome, around};
 use crate::ring::{Ring, RingError};
+use crate::trace;
 
 /// Bytes in a [`Queue::new`]: some 80,000 small numbers. With the records' headers it fills a
 /// mebibyte, which stays in a core's second-level cache.
@@ -160,6 +163,7 @@ impl<T> Queue<T> {
     /// Ends the queue, for all processes. Python 3.13 calls it `Queue.shutdown` in threads;
     /// `multiprocessing` has no such thing. Closing twice is the same as once.
     pub fn close(&self) {
+        trace::close(self.object().id());
         self.ring.close();
     }
 }
@@ -172,7 +176,7 @@ impl<T: Serialize> Queue<T> {
     /// [`PutError`], but not [`PutError::Full`].
     #[track_caller]
     pub fn put(&self, item: &T) -> Result<(), PutError> {
-        self.put_until(item, Deadline::never())
+        self.put_at_a_point(item, Deadline::never())
     }
 
     /// Puts the item if there is room now. Python: `put_nowait`.
@@ -188,15 +192,30 @@ impl<T: Serialize> Queue<T> {
     /// # Errors
     /// [`PutError`].
     pub fn put_timeout(&self, item: &T, limit: Duration) -> Result<(), PutError> {
-        self.put_until(item, Deadline::after(limit))
+        self.put_at_a_point(item, Deadline::after(limit))
     }
 
     #[inline]
+    fn put_at_a_point(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
+        Self::encoded(item, |record| {
+            let object = self.object().id();
+            around(Act::Put, object, deadline, || {
+                self.ring.put(record, deadline)
+            })
+        })
+    }
+
+    /// For who waits in a way of its own.
     pub(crate) fn put_until(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
-        // Encoded before the lock is taken: no code of the user's runs under it.
+        Self::encoded(item, |record| self.ring.put(record, deadline))
+    }
+
+    /// Encodes it before the lock is taken: no code of the user's runs under it.
+    #[inline]
+    fn encoded(item: &T, put: impl FnOnce(&[u8]) -> Result<(), RingError>) -> Result<(), PutError> {
         with_buffer(|record| {
             encode(item, record).map_err(PutError::Encode)?;
-            Ok(self.ring.put(record, deadline)?)
+            Ok(put(record)?)
         })
     }
 }
@@ -208,7 +227,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// [`GetError`], but not [`GetError::Empty`].
     #[track_caller]
     pub fn get(&self) -> Result<T, GetError> {
-        self.get_until(Deadline::never())
+        self.get_at_a_point(Deadline::never())
     }
 
     /// Takes the oldest item if there is one now. Python: `get_nowait`.
@@ -224,7 +243,18 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`GetError`].
     pub fn get_timeout(&self, limit: Duration) -> Result<T, GetError> {
-        self.get_until(Deadline::after(limit))
+        self.get_at_a_point(Deadline::after(limit))
+    }
+
+    #[inline]
+    fn get_at_a_point(&self, deadline: Deadline) -> Result<T, GetError> {
+        with_buffer(|record| {
+            let object = self.object().id();
+            around(Act::Get, object, deadline, || {
+                self.ring.get(record, deadline, &())
+            })?;
+            decode(record).map_err(GetError::Decode)
+        })
     }
 
     /// Takes items until the queue is closed and empty. An item that cannot be decoded is an
@@ -234,13 +264,13 @@ impl<T: DeserializeOwned> Queue<T> {
         let deadline = Deadline::never();
         let mut over = false;
         std::iter::from_fn(move || {
-            let item = (!over).then(|| self.get_until(deadline))?;
+            let item = (!over).then(|| self.get_at_a_point(deadline))?;
             over = matches!(item, Err(GetError::Closed | GetError::Deadlock(_)));
             (!matches!(item, Err(GetError::Closed))).then_some(item)
         })
     }
 
-    #[inline]
+    /// For who waits in a way of its own.
     pub(crate) fn get_until(&self, deadline: Deadline) -> Result<T, GetError> {
         with_buffer(|record| {
             self.ring.get(record, deadline, &())?;
@@ -256,6 +286,16 @@ impl<T> fmt::Debug for Queue<T> {
             .field("is_empty", &self.ring.is_empty())
             .field("is_closed", &self.ring.is_closed())
             .finish()
+    }
+}
+
+impl Ending for RingError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            RingError::TimedOut => Outcome::TimedOut,
+            RingError::Closed => Outcome::Closed,
+            _ => Outcome::Failed,
+        }
     }
 }
 

@@ -13,14 +13,14 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use crate::asleep::{self, Deadlock, Object};
+use crate::asleep::{self, Deadlock};
 use crate::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cursor::{Cursor, Position};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::memory::SharedMemory;
 use crate::mutex::{Acquired, MutexError, RawMutex};
+use crate::object::Object;
 use crate::patience::{LOOKS_AT_A_MUTEX, soon};
-use crate::points::{Act, around};
 
 /// A record's length, in front of it.
 const HEADER: usize = size_of::<u32>();
@@ -143,7 +143,6 @@ impl Ring {
 
     /// Adds the record at the end, waiting for room.
     pub fn put(&self, record: &[u8], deadline: Deadline) -> Result<(), RingError> {
-        let _point = around(Act::Put);
         let capacity = self.capacity();
         if record.len() > capacity {
             return Err(RingError::TooLarge {
@@ -198,7 +197,6 @@ impl Ring {
         deadline: Deadline,
         taker: &impl Taker,
     ) -> Result<(), RingError> {
-        let _point = around(Act::Get);
         let ends = self.ends();
         loop {
             // As last seen by a consumer: `tail` is a line to fetch from the producer's core.

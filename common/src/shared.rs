@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
-use crate::asleep::Object;
 use crate::deadline::Deadline;
 use crate::lock::{Guard, LockError, Locked};
+use crate::object::Object;
 use crate::owned::Death;
 
 /// One value in shared memory, behind its own lock.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitStatus};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{env, mem, ptr, thread};
 
@@ -14,7 +14,7 @@ use super::system::{self, Fate};
 use super::table::{CELLS, Slot, State, Table, Tenant};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::guards;
-use crate::memory::SharedMemory;
+use crate::memory::{SharedMemory, Text};
 use crate::words::complain;
 
 /// How many processes of a family have a place at a time; while there are more, nobody is told that
@@ -312,24 +312,5 @@ impl Family {
     /// What a sleeping thread says it waits for.
     pub fn text(&self, place: usize, cell: usize) -> &Text<256> {
         &self.sleeps[place][cell]
-    }
-}
-
-/// A text in shared memory, cut where it is too long.
-pub(super) struct Text<const N: usize>([AtomicU8; N]);
-
-impl<const N: usize> Text<N> {
-    pub fn write(&self, text: &str) {
-        let bytes = text.bytes().take(N - 1).chain([0]);
-        self.0
-            .iter()
-            .zip(bytes)
-            .for_each(|(to, byte)| to.store(byte, Relaxed));
-    }
-
-    pub fn read(&self) -> String {
-        let bytes = self.0.iter().map(|byte| byte.load(Relaxed));
-        let bytes: Vec<u8> = bytes.take_while(|&byte| byte != 0).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -22,6 +22,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
+use crate::trace;
 use family::Family;
 pub(crate) use family::{Child, found, give_way};
 pub(crate) use table::Upon;
@@ -65,34 +66,6 @@ pub struct Deadlock(String);
 impl fmt::Debug for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// What was made, and where: people know it by that.
-#[derive(Clone, Copy)]
-pub(crate) struct Object {
-    kind: &'static str,
-    made: &'static Location<'static>,
-}
-
-impl Object {
-    /// Made by the caller.
-    #[track_caller]
-    pub fn new(kind: &'static str) -> Self {
-        let made = Location::caller();
-        Object { kind, made }
-    }
-}
-
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the {} made at {}:{}",
-            self.kind,
-            self.made.file(),
-            self.made.line()
-        )
     }
 }
 
@@ -143,7 +116,7 @@ fn confirm(
         (Some(noted), _) => noted.confirm(round, upon),
         (None, Deadline::At(_)) => Ok(()),
         (None, Deadline::Never(caller)) => {
-            *noted = Noted::down(what, caller);
+            *noted = Noted::down(what, caller, upon);
             Ok(())
         }
     }
@@ -186,13 +159,17 @@ impl Drop for Noted {
         // Not in a forked copy: the place is its parent's.
         if family::mine() == Some(self.sleep.slot) {
             self.family.table().wake_up(self.sleep);
+            trace::awake();
         }
     }
 }
 
 impl Noted {
-    fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>) -> Option<Self> {
+    fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>, upon: Upon) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
+        trace::asleep(caller, upon.process(), || {
+            what.to_string().replace(OWNER, &owner(family, upon))
+        });
         let sleep = family.table().fall_asleep(mine, |cell| {
             let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
             let text = format!("{what}{}", caller.unwrap_or_default());
@@ -235,12 +212,17 @@ impl Noted {
                     self.doubt = self.looks.saturating_mul(2).max(PATIENCE); // it costs a lot
                     return Ok(());
                 }
+                let story = self.story(&picture);
+                if trace::tell_deadlock(&story) {
+                    self.doubt = u32::MAX; // it sleeps on, and need not wonder again
+                    return Ok(());
+                }
                 let others = picture
                     .sleeps
                     .iter()
                     .filter(|it| it.slot != self.sleep.slot);
                 others.for_each(|other| self.family.give_up(other.slot));
-                return Err(Deadlock(self.story(&picture)));
+                return Err(Deadlock(story));
             }
             Verdict::Open | Verdict::Void | Verdict::NobodyCanGoOn => {}
         }
@@ -355,12 +337,7 @@ impl Noted {
         let lines = sleeps.iter().map(|&sleep| {
             let text = family.text(sleep.slot, sleep.cell).read();
             let (what, caller) = text.split_once('\n').unwrap_or((&text, ""));
-            let owner = match family.table().upon(sleep) {
-                Upon::Process(pid) => family.place_of(pid),
-                Upon::Anybody | Upon::AnybodyAndTheEndOf(_) => None,
-            };
-            let owner = owner.map_or("another process".into(), |owner| family.name(owner));
-            let what = what.replace(OWNER, &owner);
+            let what = what.replace(OWNER, &owner(family, family.table().upon(sleep)));
             let line = format!("  {} waits for {what}", family.name(sleep.slot));
             (line, caller.to_owned())
         });
@@ -403,4 +380,10 @@ impl Noted {
         }
         lines
     }
+}
+
+/// The process without which a sleeper cannot go on, as for people.
+fn owner(family: &Family, upon: Upon) -> String {
+    let owner = upon.process().and_then(|pid| family.place_of(pid));
+    owner.map_or("another process".into(), |owner| family.name(owner))
 }

@@ -102,6 +102,14 @@ pub(crate) enum Upon {
 const END: u32 = 1 << 31;
 
 impl Upon {
+    /// The process upon which alone it depends.
+    pub fn process(self) -> Option<u32> {
+        match self {
+            Upon::Process(pid) => Some(pid),
+            Upon::Anybody | Upon::AnybodyAndTheEndOf(_) => None,
+        }
+    }
+
     fn encode(self) -> u32 {
         match self {
             Upon::Anybody => 0,

@@ -69,6 +69,11 @@ impl Door {
         self.server.0
     }
 
+    /// The server's pid.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// One request, one reply.
     pub fn call(&self, request: Request) -> Result<Reply, ManagerError> {
         self.talk(|line| ask(line, request))

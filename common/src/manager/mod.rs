@@ -8,6 +8,7 @@ mod wire;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codec::decode;
 use crate::deadline::Deadline;
 use crate::identity::Identity;
-use crate::points::{Act, around};
+use crate::points::{Act, Ending, around};
 use crate::process::{Process, ProcessError};
+use crate::trace::{self, ObjectId};
 use descriptors::close_all_but;
 use door::Door;
 pub use error::ManagerError;
@@ -98,9 +100,10 @@ impl Manager {
     ///
     /// # Errors
     /// [`ManagerError`].
+    #[track_caller]
     pub fn value<T: Serialize>(&self, value: T) -> Result<ValueProxy<T>, ManagerError> {
         let last = self.door.upload(&value)?;
-        let object = self.create(Request::NewValue(last))?;
+        let object = self.create(Request::NewValue(last), "value of the manager")?;
         Ok(ValueProxy {
             object,
             value: PhantomData,
@@ -111,18 +114,22 @@ impl Manager {
     ///
     /// # Errors
     /// [`ManagerError`].
+    #[track_caller]
     pub fn lock(&self) -> Result<LockProxy, ManagerError> {
-        Ok(LockProxy(self.create(Request::NewLock)?))
+        Ok(LockProxy(
+            self.create(Request::NewLock, "lock of the manager")?,
+        ))
     }
 
-    fn create(&self, request: Request) -> Result<Object, ManagerError> {
-        match self.door.call(request)? {
-            Reply::Created(id) => Ok(Object {
-                door: Arc::clone(&self.door),
-                id,
-            }),
-            _ => Err(ManagerError::NoSuchObject),
-        }
+    #[track_caller]
+    fn create(&self, request: Request, kind: &str) -> Result<Object, ManagerError> {
+        let Reply::Created(id) = self.door.call(request)? else {
+            return Err(ManagerError::NoSuchObject);
+        };
+        let door = Arc::clone(&self.door);
+        let object = Object { door, id };
+        trace::made_by_a_server(object.traced(), kind, Location::caller());
+        Ok(object)
     }
 
     /// The server's pid.
@@ -161,20 +168,21 @@ impl<T> ValueProxy<T> {
     where
         T: DeserializeOwned,
     {
-        let _point = around(Act::Get);
-        let Object { door, id } = &self.object;
-        let mut request = Request::Get(*id);
-        let mut bytes = Vec::new();
-        loop {
-            let Reply::Value { part, more } = door.call(request)? else {
-                return Err(ManagerError::NoSuchObject);
-            };
-            bytes.extend(part);
-            if !more {
-                return decode(&bytes).map_err(ManagerError::Decode);
+        self.object.around(Act::Get, || {
+            let Object { door, id } = &self.object;
+            let mut request = Request::Get(*id);
+            let mut bytes = Vec::new();
+            loop {
+                let Reply::Value { part, more } = door.call(request)? else {
+                    return Err(ManagerError::NoSuchObject);
+                };
+                bytes.extend(part);
+                if !more {
+                    return decode(&bytes).map_err(ManagerError::Decode);
+                }
+                request = Request::More;
             }
-            request = Request::More;
-        }
+        })
     }
 
     /// Puts a copy of `value` in its place. Another process may have done so since this one's
@@ -186,9 +194,10 @@ impl<T> ValueProxy<T> {
     where
         T: Serialize,
     {
-        let _point = around(Act::Put);
-        let last = self.object.door.upload(value)?;
-        self.object.door.command(Request::Set(self.object.id, last))
+        self.object.around(Act::Put, || {
+            let last = self.object.door.upload(value)?;
+            self.object.door.command(Request::Set(self.object.id, last))
+        })
     }
 }
 
@@ -206,8 +215,9 @@ impl LockProxy {
     /// [`ManagerError::AlreadyHeld`], [`ManagerError::Gone`], [`ManagerError::Deadlock`].
     #[track_caller]
     pub fn lock(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
-        let _point = around(Act::Lock);
-        self.0.door.acquire(self.0.id, Deadline::never())?;
+        let deadline = Deadline::never();
+        self.0
+            .around(Act::Lock, || self.0.door.acquire(self.0.id, deadline))?;
         Ok(LockProxyGuard {
             lock: &self.0,
             not_send: PhantomData,
@@ -229,9 +239,9 @@ pub struct LockProxyGuard<'a> {
 
 impl Drop for LockProxyGuard<'_> {
     fn drop(&mut self) {
-        let _point = around(Act::Unlock);
+        let release = || self.lock.door.command(Request::Release(self.lock.id));
         // A server that is gone has no lock to release.
-        let _ = self.lock.door.command(Request::Release(self.lock.id));
+        let _ = self.lock.around(Act::Unlock, release);
     }
 }
 
@@ -278,6 +288,22 @@ struct Object {
     door: Arc<Door>,
     id: u32,
 }
+
+impl Object {
+    fn traced(&self) -> ObjectId {
+        ObjectId::of_a_server(self.door.pid(), self.id)
+    }
+
+    fn around<T>(
+        &self,
+        act: Act,
+        body: impl FnOnce() -> Result<T, ManagerError>,
+    ) -> Result<T, ManagerError> {
+        around(act, self.traced(), Deadline::NEVER, body)
+    }
+}
+
+impl Ending for ManagerError {}
 
 // A proxy travels as two numbers; the receiver has the way to the server from its parent.
 impl Serialize for Object {

@@ -18,6 +18,7 @@ use crate::asleep::{self, Deadlock, Look, Upon};
 use crate::codec::decode;
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::identity::own_pid;
+use crate::points::{self, Act, Points};
 use crate::process::{Process, ProcessError};
 use crate::ring::RingError;
 
@@ -128,6 +129,8 @@ impl<'cb, R> Parent<'cb, R> {
             };
             return self.refuse(&deliver, 0..count, &error);
         }
+        let points = Points::of(Act::Put, self.shared.tasks.object().id(), Deadline::NOW);
+        points.before();
         self.pending.borrow_mut().insert(
             id,
             Pending {
@@ -138,6 +141,7 @@ impl<'cb, R> Parent<'cb, R> {
         );
         self.backlog.borrow_mut().push_back(message);
         self.feed();
+        points.after(points::Outcome::Done);
     }
 
     /// Why no task can be submitted.
@@ -290,7 +294,15 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
         };
         let what = format_args!("an item in {}", self.shared.results.object());
         let nap = |limit| get(Deadline::after(limit));
-        match asleep::wait(deadline, pause, what, nap, look)? {
+        let points = Points::of(Act::Get, self.shared.results.object().id(), deadline);
+        points.before();
+        let step = asleep::wait(deadline, pause, what, nap, look);
+        points.after(match step {
+            Ok(Some(Step::Arrived)) => points::Outcome::Done,
+            Ok(_) => points::Outcome::TimedOut,
+            Err(_) => points::Outcome::Failed,
+        });
+        match step? {
             None | Some(Step::Fed) => return Ok(()),
             Some(Step::Ended(reason)) => {
                 self.fail_all(&TaskError::PoolFailed(reason));

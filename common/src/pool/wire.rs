@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde::{Deserialize, Serialize};
 
-use crate::asleep::Object;
 use crate::codec::{decode, encode};
+use crate::deadline::Deadline;
 use crate::memory::SharedMemory;
-use crate::points::{Act, around};
-use crate::ring::{Ring, Taker};
+use crate::object::Object;
+use crate::points::{Act, Outcome, Points, around};
+use crate::ring::{Ring, RingError, Taker};
+use crate::trace::ObjectId;
 
 /// What a worker has in hand: the id of a submission, or one of these.
 pub(super) const STARTING: u64 = u64::MAX;
@@ -40,6 +42,22 @@ impl Shared {
         })
     }
 
+    /// Takes a task, waiting for one.
+    pub fn get_task(&self, task: &mut Vec<u8>, claim: &Claim<'_>) -> Result<(), RingError> {
+        let (object, never) = (self.tasks.object().id(), Deadline::NEVER);
+        around(Act::Get, object, never, || {
+            self.tasks.get(task, never, claim)
+        })
+    }
+
+    /// Sends outcomes, waiting for room.
+    pub fn put_outcomes(&self, outcomes: &[u8]) -> Result<(), RingError> {
+        let (object, never) = (self.results.object().id(), Deadline::NEVER);
+        around(Act::Put, object, never, || {
+            self.results.put(outcomes, never)
+        })
+    }
+
     /// What each worker has in hand.
     pub fn in_hand(&self) -> &[AtomicU64] {
         // SAFETY: atomics that start as zeroes, mapped as long as `self`.
@@ -56,8 +74,10 @@ pub(super) struct Claim<'a> {
 // ANCHOR: claim
 impl Taker for Claim<'_> {
     fn claim(&self, record: &[u8]) {
-        let _point = around(Act::Claim);
+        let points = Points::of(Act::Claim, ObjectId::NONE, Deadline::NEVER);
+        points.before();
         self.in_hand[self.worker].store(parse(record).0, SeqCst);
+        points.after(Outcome::Done);
     }
 
     fn disclaim(&self, record: &[u8]) {

@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use super::error::{TaskData, TaskError};
 use super::wire::{Batch, Claim, IDLE, Shared, parse};
 use crate::codec::{decode, encode};
-use crate::deadline::Deadline;
 use crate::identity::own_pid;
 use crate::process::end_if_panicked;
 use crate::ring::RingError;
@@ -54,7 +53,7 @@ where
     claim.in_hand[worker].store(IDLE, SeqCst);
     // ANCHOR: life
     loop {
-        shared.tasks.get(&mut tasks, Deadline::NEVER, &claim)?;
+        shared.get_task(&mut tasks, &claim)?;
         let (id, arguments) = parse(&tasks);
         outcomes.batch.set_id(id);
         IN_TASK.set(own_pid());
@@ -140,8 +139,8 @@ struct Outcomes<'a> {
 impl Outcomes<'_> {
     /// Adds the outcome that `write` appends to the message, which has so much room for it.
     fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, usize)) -> Result<(), RingError> {
-        let (batch, results) = (&mut self.batch, &self.shared.results);
-        let (start, capacity) = (batch.len(), results.capacity());
+        let batch = &mut self.batch;
+        let (start, capacity) = (batch.len(), self.shared.results.capacity());
         let room = capacity - Batch::len_with(0);
         let size = batch.push(|bytes| write(bytes, room));
         if Batch::len_with(size) > capacity {
@@ -156,7 +155,7 @@ impl Outcomes<'_> {
         }
         if batch.count() > 1 && batch.len() > FLUSH.min(capacity) {
             // Those before it go first.
-            results.put(&batch.as_bytes()[..start], Deadline::NEVER)?;
+            self.shared.put_outcomes(&batch.as_bytes()[..start])?;
             batch.keep_last(start);
         }
         Ok(())
@@ -164,9 +163,7 @@ impl Outcomes<'_> {
 
     fn flush(&mut self) -> Result<(), RingError> {
         if self.batch.count() > 0 {
-            self.shared
-                .results
-                .put(self.batch.as_bytes(), Deadline::NEVER)?;
+            self.shared.put_outcomes(self.batch.as_bytes())?;
             self.batch.clear();
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::asleep::Deadlock;
+use crate::points::Ending;
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,8 @@ pub enum SpawnError {
     #[error("the system cannot start another process")]
     System(#[from] io::Error),
 }
+
+impl Ending for SpawnError {}
 
 /// Why a process could not be waited for or signalled.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@ use crate::asleep::{self, Look, OWNER, Upon, readable, until_readable};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
 use crate::points::{Act, around};
+use crate::trace::{self, ObjectId};
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
 pub use broken_pipe::end_on_broken_pipe;
@@ -123,7 +124,17 @@ impl Process {
         keep_exit_statuses()?;
         spare_descriptor()?;
 
-        let _point = around(Act::Spawn);
+        around(Act::Spawn, ObjectId::NONE, Deadline::NEVER, || {
+            Self::forked(name, body)
+        })
+    }
+
+    /// This process has no other thread, and nothing that must not be there twice.
+    fn forked<F, R>(name: String, body: F) -> Result<Process, SpawnError>
+    where
+        F: FnOnce() -> R + Send,
+        R: Outcome,
+    {
         let (parent, short) = (getpid(), child::short_name(&name));
         // SAFETY: this is the only thread (checked above, and nobody but this thread could have
         // started another since), so no lock of the allocator or of the standard library is
@@ -388,6 +399,7 @@ impl Process {
                     _ => status,
                 });
                 self.member.ended(status);
+                trace::ended(self.pid(), status);
                 broken_pipe::end_if_signalled(status.signal());
                 self.end = End::Status(status);
                 Ok(Some(status))

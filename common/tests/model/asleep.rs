@@ -17,15 +17,6 @@ impl fmt::Display for Deadlock {
 
 impl std::error::Error for Deadlock {}
 
-#[derive(Clone, Copy)]
-pub struct Object;
-
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ring")
-    }
-}
-
 #[allow(dead_code)]
 pub enum Look<T> {
     Found(T),

@@ -20,8 +20,8 @@ mod deadline;
 mod futex;
 mod memory;
 mod mutex;
+mod object;
 mod patience;
-mod points;
 mod stage;
 
 mod found;
@@ -39,8 +39,8 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use asleep::Object;
 use deadline::Deadline;
+use object::Object;
 use ring::{Ring, RingError, Taker};
 use stage::Stage;
 
