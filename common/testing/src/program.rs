@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -127,7 +128,7 @@ pub fn into_broken_pipe_command(command: impl Fn() -> Command) {
         };
         within(GRACE, is_broken).expect("nobody reads");
         let mut command = command();
-        let program = Program::try_start(&mut command, Some(writer)).expect("it starts");
+        let program = Program::start_into(&mut command, Some(writer)).expect("it starts");
         drop(command); // our copy of the program's end
         if let Some(mut reader) = reader.take() {
             let printed = reader.read_exact(&mut [0]);
@@ -234,12 +235,20 @@ impl Program {
     /// It cannot be started.
     #[track_caller]
     pub fn start(mut command: Command) -> Program {
-        Self::try_start(&mut command, None)
+        Self::try_start(&mut command)
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
     }
 
+    /// Starts the program, without input.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn try_start(command: &mut Command) -> io::Result<Program> {
+        Self::start_into(command, None)
+    }
+
     /// With its standard output kept, or written elsewhere.
-    fn try_start(command: &mut Command, elsewhere: Option<PipeWriter>) -> io::Result<Program> {
+    fn start_into(command: &mut Command, elsewhere: Option<PipeWriter>) -> io::Result<Program> {
         // The program's orphans become children of this process, which can wait for them.
         set_child_subreaper(true)?;
         let (stdout, stderr) = (memory_file()?, memory_file()?);
@@ -263,6 +272,34 @@ impl Program {
     /// The pid of the program's first process, which is also the number of the group.
     pub fn pid(&self) -> u32 {
         self.leader.id()
+    }
+
+    /// How the program has ended, if it has.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.leader.try_wait()
+    }
+
+    /// How many bytes it has printed so far, on standard output and standard error together.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn printed(&self) -> io::Result<u64> {
+        Ok(self.stdout.metadata()?.len() + self.stderr.metadata()?.len())
+    }
+
+    /// What it has printed so far, on standard output and on standard error; of each no more than
+    /// the first so many bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn output_so_far(&self, limit: usize) -> io::Result<(String, String)> {
+        Ok((
+            read_so_far(&self.stdout, limit)?,
+            read_so_far(&self.stderr, limit)?,
+        ))
     }
 
     /// Waits for the end of the program and of all that it has started.
@@ -338,6 +375,14 @@ fn memory_file() -> io::Result<File> {
     // Else two processes that write at once can write to the same place (measured).
     fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     Ok(file)
+}
+
+/// Without moving the place where the program writes.
+fn read_so_far(file: &File, limit: usize) -> io::Result<String> {
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(limit);
+    let mut bytes = vec![0; length.min(limit)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn read(file: &mut File) -> String {
@@ -419,6 +464,18 @@ mod tests {
         assert!(complaint.contains("left a process running"), "{complaint}");
         assert!(complaint.contains("done"), "{complaint}");
         assert!(group_is_gone(group));
+    }
+
+    #[test]
+    fn a_running_program_can_be_looked_at() {
+        let mut program = shell("echo out; echo err >&2; sleep 1000");
+        let printed = within(TIME_LIMIT, || (program.printed().ok()? == 8).then_some(()));
+        printed.expect("it prints");
+        let all = ("out\n".to_owned(), "err\n".to_owned());
+        assert_eq!(program.output_so_far(100).ok(), Some(all));
+        let some = ("ou".to_owned(), "er".to_owned());
+        assert_eq!(program.output_so_far(2).ok(), Some(some));
+        assert!(matches!(program.try_wait(), Ok(None)));
     }
 
     #[test]

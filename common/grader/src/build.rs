@@ -1,0 +1,119 @@
+//! Builds one program that lies anywhere, with the crates that the desk may use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The crates, built.
+#[derive(Debug)]
+pub struct Crates {
+    root: PathBuf,
+    /// Name and file of each.
+    externs: Vec<(String, PathBuf)>,
+    /// Where theirs lie.
+    dependencies: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    target: Option<Target>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+impl Crates {
+    /// Lets cargo build what the desk depends on, and asks where it lies.
+    ///
+    /// # Errors
+    /// It does not build.
+    pub fn build(root: &Path) -> Result<Crates> {
+        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--package", "desk", "--lib", "--quiet", "--locked"]);
+        command.args(["--message-format", "json"]);
+        let output = command
+            .current_dir(root)
+            .output()
+            .context("cannot run cargo")?;
+        if !output.status.success() {
+            bail!(
+                "the library does not build:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let mut externs = Vec::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let Ok(Artifact {
+                target: Some(target),
+                filenames,
+            }) = serde_json::from_str(line)
+            else {
+                continue;
+            };
+            let is_library = |file: &PathBuf| file.extension().is_some_and(|it| it == "rlib");
+            let wanted = ["anyhow", "common", "serde"].contains(&&*target.name);
+            if let Some(file) = filenames.into_iter().find(is_library).filter(|_| wanted) {
+                externs.push((target.name, file));
+            }
+        }
+        let (_, first) = externs.first().context("cargo has built nothing")?;
+        let dependencies = match first.parent() {
+            Some(folder) if folder.ends_with("deps") => folder.to_owned(),
+            Some(folder) => folder.join("deps"),
+            None => bail!("cargo has built nothing"),
+        };
+        Ok(Crates {
+            root: root.to_owned(),
+            externs,
+            dependencies,
+        })
+    }
+
+    /// Builds a program. `Err` is what rustc says to the student.
+    ///
+    /// # Errors
+    /// rustc cannot be run.
+    pub fn compile(&self, source: &Path, program: &Path) -> Result<Result<(), String>> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+        let mut command = Command::new(rustc);
+        command.args([
+            "--edition",
+            "2024",
+            "--crate-name",
+            "exercise",
+            "--crate-type",
+            "bin",
+        ]);
+        command.args(["-C", "debuginfo=line-tables-only", "--cap-lints", "warn"]);
+        command.args(["--error-format", "human", "--color", "never"]);
+        command
+            .arg("-L")
+            .arg(format!("dependency={}", self.dependencies.display()));
+        for (name, file) in &self.externs {
+            command
+                .arg("--extern")
+                .arg(format!("{name}={}", file.display()));
+        }
+        // The places that the program's messages name are then those that the student knows.
+        let shown = source.strip_prefix(&self.root).unwrap_or(source);
+        command
+            .arg("-o")
+            .arg(program)
+            .arg(shown)
+            .current_dir(&self.root);
+        let output = command.output().context("cannot run rustc")?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        drop(fs::remove_file(program));
+        Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+}

@@ -1,0 +1,504 @@
+//! One run of a program, under the grader's eyes.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use common::trace::{Act, Event, Hold, Side, Then, Trace};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use testing::Program;
+
+use crate::course::{Point, Run};
+use crate::family::{self, Member, Sleep};
+use crate::story::Story;
+
+/// Between two looks. All that is counted in looks may take longer on a busy machine, never shorter.
+const LOOK: Duration = Duration::from_millis(10);
+/// Events that a run may write down.
+const ROOM: usize = 200_000;
+/// So many looks at which nobody could go on, one after the other, are a standstill.
+const STILL: u32 = 4;
+/// So many, if the library itself ought to have said it before, or somebody waits outside of it.
+const STILL_UNTOLD: u32 = 50;
+/// Who sleeps with a limit, again and again, without anything moving: so many looks, and so many
+/// sleeps.
+const POLLS: (u32, u64) = (500, 10);
+/// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
+/// nobody else can go on.
+const BURNT_BESIDE_A_HOLD: u64 = 50;
+const BURNT_ALONE: u64 = 300;
+/// Processor time of the whole family.
+const TICKS: u64 = 6000;
+/// Looks that a process may outlive the program by.
+const GRACE: u32 = 100;
+/// No program here needs more.
+const MEMBERS: usize = 200;
+const PRINTED: u64 = 16 << 20;
+const MEMORY: u64 = 2 << 30;
+const ADDRESSES: u64 = 8 << 30;
+const FILE_SIZE: u64 = 256 << 20;
+
+/// What a run has come to.
+#[derive(Debug)]
+pub struct Seen {
+    /// How the program ended, if it did.
+    pub status: Option<ExitStatus>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// What its processes wrote down.
+    pub events: Vec<Event>,
+    /// Why it was ended, or what it left behind.
+    pub trouble: Option<Trouble>,
+    /// The process that was held came to its point.
+    pub was_held: bool,
+}
+
+/// What no run should come to.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nobody can go on. In a circle, or not; who waits for what.
+    Standstill {
+        /// They wait for each other.
+        is_circle: bool,
+        /// Line by line.
+        chain: Vec<String>,
+    },
+    /// Somebody waits with a limit, again and again, for what does not come.
+    Polling {
+        /// Who, and for what.
+        chain: Vec<String>,
+    },
+    /// A process burns the processor, and could only wait.
+    Busy {
+        /// Which.
+        who: String,
+        /// While this one was held.
+        held: Option<String>,
+    },
+    /// It had too much of something.
+    Excess(String),
+    /// Processes that outlived it.
+    Orphans(Vec<String>),
+    /// A process that has ended, and that nobody waited for, while another one was held.
+    Zombie(String),
+    /// Files that it left behind.
+    Files(Vec<String>),
+    /// The second one never came to its point: one after the other.
+    NotTogether,
+    /// It moved on and on; what.
+    Slow(String),
+}
+
+/// Runs programs, each in an empty folder, and leaves nothing of them.
+#[derive(Debug)]
+pub struct Runner {
+    /// The grader's own program, which becomes the student's.
+    grade: PathBuf,
+    scratch: PathBuf,
+    interrupts: SignalFd,
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        family::end();
+        drop(fs::remove_dir_all(&self.scratch));
+    }
+}
+
+/// The person has pressed Ctrl-C.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+impl Runner {
+    /// With the path of the program `grade`. From now on, this process gets no `SIGINT`: each run
+    /// looks for it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(grade: PathBuf) -> Result<Runner> {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            signals.add(signal);
+        }
+        signals.thread_block()?;
+        let interrupts =
+            SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        // Whose parent ends becomes a child of this process.
+        prctl::set_child_subreaper(true)?;
+        let mut scratch;
+        for number in 0.. {
+            scratch = std::env::temp_dir().join(format!("grade-{}-{number}", std::process::id()));
+            match fs::create_dir(&scratch) {
+                Ok(()) => {
+                    return Ok(Runner {
+                        grade,
+                        scratch,
+                        interrupts,
+                    });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => bail!("cannot make {}: {error}", scratch.display()),
+            }
+        }
+        unreachable!("there are enough numbers")
+    }
+
+    /// A folder for what is built.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Ends with an error if Ctrl-C was pressed.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn look_for_interrupts(&self) -> Result<()> {
+        match self.interrupts.read_signal() {
+            Ok(Some(_)) => Err(Interrupted.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs the program once.
+    ///
+    /// # Errors
+    /// The system's, or [`Interrupted`]; of an exercise that asks for what cannot be.
+    pub fn run(&self, program: &Path, run: &Run, seed: Option<u64>) -> Result<Seen> {
+        let trace = Trace::in_memory(ROOM).context("no memory for a record")?;
+        trace.tell_deadlocks();
+        let point = |point: &Option<Point>, then| -> Result<Option<usize>> {
+            let Some(point) = point else { return Ok(None) };
+            Ok(Some(trace.hold(&hold(point, then)?)?))
+        };
+        let holds = Holds {
+            first: point(&run.hold, Then::Stop)?,
+            second: point(&run.until, Then::Stop)?,
+            _kill: point(&run.kill, Then::Kill)?,
+        };
+        let folder = self.scratch.join("run");
+        fs::create_dir_all(&folder)?;
+        let mut command = Command::new(&self.grade);
+        command
+            .arg("inside")
+            .arg(program)
+            .args(&run.args)
+            .current_dir(&folder);
+        command.env("MP_TRACE", trace.path()).env("MP_ASLEEP", "5");
+        command.env("RUST_BACKTRACE", "0").env_remove("MP_CHAOS");
+        seed.map(|seed| command.env("MP_CHAOS", seed.to_string()));
+        let program = Program::try_start(&mut command).context("cannot start the program")?;
+        let mut watch = Watch {
+            run,
+            trace: &trace,
+            program,
+            holds,
+            story: Story::default(),
+            length: 0,
+            since: Since::default(),
+            was_held: false,
+        };
+        let seen = self.watch(&mut watch);
+        family::end();
+        let mut seen = seen?;
+        let files = fs::read_dir(&folder)?.flatten();
+        let files: Vec<_> = files
+            .map(|it| it.file_name().to_string_lossy().into_owned())
+            .collect();
+        fs::remove_dir_all(&folder)?;
+        if !files.is_empty() && seen.trouble.is_none() {
+            seen.trouble = Some(Trouble::Files(files));
+        }
+        Ok(seen)
+    }
+
+    fn watch(&self, watch: &mut Watch<'_>) -> Result<Seen> {
+        let (mut status, mut trouble) = (None, None);
+        while trouble.is_none() {
+            self.look_for_interrupts()?;
+            status = watch.program.try_wait()?;
+            if status.is_some() {
+                break;
+            }
+            trouble = watch.look()?;
+            if trouble.is_none() {
+                sleep(LOOK);
+            }
+        }
+        watch.read();
+        let mut looks = 0;
+        while trouble.is_none() {
+            self.look_for_interrupts()?;
+            let left: Vec<Member> = family::family();
+            let left: Vec<&Member> = left.iter().filter(|it| it.is_alive()).collect();
+            if left.is_empty() {
+                break;
+            }
+            looks += 1;
+            if looks > GRACE {
+                let names = left.into_iter().map(|it| watch.story.name(it));
+                trouble = Some(Trouble::Orphans(names.collect()));
+            }
+            sleep(LOOK);
+        }
+        let (stdout, stderr) = watch.program.output_so_far(PRINTED as usize)?;
+        let events = watch.trace.events().collect();
+        Ok(Seen {
+            status,
+            stdout,
+            stderr,
+            events,
+            trouble,
+            was_held: watch.was_held,
+        })
+    }
+}
+
+struct Holds {
+    first: Option<usize>,
+    second: Option<usize>,
+    _kill: Option<usize>,
+}
+
+/// The program's state since something last moved.
+#[derive(Default)]
+struct Since {
+    progress: (u64, u64, Vec<u32>),
+    looks: u32,
+    still: u32,
+    /// Of each process: its processor time, and how often it had slept.
+    then: HashMap<u32, (u64, u64)>,
+}
+
+struct Watch<'a> {
+    run: &'a Run,
+    trace: &'a Trace,
+    program: Program,
+    holds: Holds,
+    story: Story,
+    length: usize,
+    since: Since,
+    was_held: bool,
+}
+
+impl Watch<'_> {
+    /// Reads what was written down since the last time.
+    fn read(&mut self) {
+        if self.trace.len() != self.length {
+            self.length = self.trace.len();
+            self.story = Story::of(self.trace.events());
+        }
+    }
+
+    fn look(&mut self) -> Result<Option<Trouble>> {
+        self.read();
+        let family = family::family();
+        let printed = self.program.printed()?;
+        if let Some(excess) = excess(&family, printed) {
+            return Ok(Some(Trouble::Excess(excess)));
+        }
+        let alive: Vec<Member> = family.iter().filter(|it| it.is_alive()).cloned().collect();
+        let held: Vec<u32> = [self.holds.first, self.holds.second]
+            .into_iter()
+            .flatten()
+            .filter_map(|hold| self.trace.held(hold))
+            .collect();
+        let pids = alive.iter().map(|it| it.pid).collect();
+        let progress = (self.story.progress, printed, pids);
+        if progress != self.since.progress {
+            let then = alive.iter().map(|it| (it.pid, (it.ticks, it.naps())));
+            self.since = Since {
+                progress,
+                then: then.collect(),
+                ..Since::default()
+            };
+        }
+        if self.released(&held)? {
+            return Ok(None);
+        }
+        let is_holding = self
+            .holds
+            .first
+            .is_some_and(|it| self.trace.held(it).is_some());
+        self.was_held |= is_holding;
+        if alive.iter().map(|it| it.ticks).sum::<u64>() > TICKS {
+            return Ok(Some(Trouble::Slow(self.story.moved())));
+        }
+        let others: Vec<&Member> = alive.iter().filter(|it| !held.contains(&it.pid)).collect();
+        let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
+            true => Sleep::Unlimited,
+            false => member.sleep(),
+        };
+        let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
+        let deepest = sleeps
+            .iter()
+            .map(|(_, sleep)| *sleep)
+            .max()
+            .unwrap_or(Sleep::Unlimited);
+        let since = |member: &Member| {
+            let before = self
+                .since
+                .then
+                .get(&member.pid)
+                .copied()
+                .unwrap_or_default();
+            (
+                member.ticks - before.0,
+                member.naps().saturating_sub(before.1),
+            )
+        };
+        match deepest {
+            Sleep::Unlimited => self.since.still += 1,
+            Sleep::Limited => self.since.looks += 1,
+            Sleep::Awake => self.since.still = 0,
+        }
+        let told = self.trace.deadlock();
+        let polls = |(member, sleep): &(&Member, Sleep)| {
+            *sleep == Sleep::Unlimited || since(member).1 >= POLLS.1
+        };
+        let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
+        let only_polls =
+            deepest == Sleep::Limited && self.since.looks >= POLLS.0 && sleeps.iter().all(polls);
+        if !held.is_empty() {
+            if self.run.no_zombie && (stands_still || others.is_empty()) {
+                let zombie = family.iter().find(|it| !it.is_alive());
+                if let Some(zombie) = zombie {
+                    return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
+                }
+            }
+            if let Some(who) = others.iter().find(|it| since(it).0 > BURNT_BESIDE_A_HOLD) {
+                let who = self.story.name(who);
+                let held = self.story.name_of(held[0]);
+                return Ok(Some(Trouble::Busy { who, held }));
+            }
+            if others.is_empty() || stands_still || only_polls || told.is_some() {
+                let never_came = is_holding && self.run.until.is_some();
+                if never_came {
+                    return Ok(Some(Trouble::NotTogether));
+                }
+                self.release();
+            }
+            return Ok(None);
+        }
+        let chain = || self.story.chain(&alive);
+        let is_told = told.is_some();
+        if is_told || (deepest == Sleep::Unlimited && self.since.still >= STILL_UNTOLD) {
+            let is_circle = self.story.is_circle(&alive);
+            let chain = told.map_or_else(chain, |story| lines(&story));
+            return Ok(Some(Trouble::Standstill { is_circle, chain }));
+        }
+        if only_polls {
+            return Ok(Some(Trouble::Polling { chain: chain() }));
+        }
+        let burns = |(member, sleep): &&(&Member, Sleep)| {
+            *sleep == Sleep::Awake && since(member).0 > BURNT_ALONE
+        };
+        let others_wait = sleeps
+            .iter()
+            .filter(|(_, sleep)| *sleep == Sleep::Awake)
+            .count()
+            == 1;
+        if let Some((who, _)) = sleeps.iter().find(burns).filter(|_| others_wait) {
+            let who = self.story.name(who);
+            return Ok(Some(Trouble::Busy { who, held: None }));
+        }
+        Ok(None)
+    }
+
+    /// Lets those who are held go on if what they were held for has happened.
+    fn released(&mut self, held: &[u32]) -> Result<bool> {
+        let happened = match (&self.run.until, &self.run.until_line) {
+            (Some(_), _) => held.len() == 2,
+            (None, Some(line)) => {
+                let (stdout, _) = self.program.output_so_far(PRINTED as usize)?;
+                !held.is_empty() && stdout.lines().any(|it| it.starts_with(line.as_str()))
+            }
+            (None, None) => false,
+        };
+        if happened {
+            self.was_held = true;
+            self.release();
+        }
+        Ok(happened)
+    }
+
+    fn release(&mut self) {
+        for hold in [self.holds.first.take(), self.holds.second.take()] {
+            hold.into_iter().for_each(|hold| self.trace.release(hold));
+        }
+        self.since = Since::default();
+    }
+}
+
+fn lines(story: &str) -> Vec<String> {
+    story.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn excess(family: &[Member], printed: u64) -> Option<String> {
+    let pages: u64 = family.iter().map(|it| it.pages).sum();
+    if family.len() > MEMBERS {
+        return Some(format!(
+            "It had more than {MEMBERS} processes at once, and was ended."
+        ));
+    }
+    if printed > PRINTED {
+        return Some("It printed more than 16 MiB, and was ended.".to_owned());
+    }
+    (pages * 4096 > MEMORY).then(|| "It held more than 2 GiB of memory, and was ended.".to_owned())
+}
+
+fn hold(point: &Point, then: Then) -> Result<Hold> {
+    let (side, act) = match (&point.before, &point.after) {
+        (Some(act), None) => (Side::Before, act),
+        (None, Some(act)) => (Side::After, act),
+        _ => bail!("a point is before or after something"),
+    };
+    let acts = [
+        Act::Lock,
+        Act::Unlock,
+        Act::Put,
+        Act::Get,
+        Act::Claim,
+        Act::Spawn,
+    ];
+    let act = acts.into_iter().find(|it| crate::story::word(*it) == act);
+    Ok(Hold {
+        process: point.process.clone(),
+        act: act.context("no such act")?,
+        side,
+        nth: point.nth,
+        then,
+    })
+}
+
+/// Becomes the student's program, which ends with the grader, and cannot fill memory or disk.
+///
+/// # Errors
+/// It cannot be started.
+pub fn inside(program: &Path, args: &[String]) -> Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    SigSet::all().thread_unblock()?;
+    setrlimit(Resource::RLIMIT_AS, ADDRESSES, ADDRESSES)?;
+    setrlimit(Resource::RLIMIT_FSIZE, FILE_SIZE, FILE_SIZE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // However many they become, the grader is to have its turn.
+    let mut nice = Command::new("nice");
+    Err(nice.arg("--adjustment=5").arg(program).args(args).exec()).context("cannot run `nice`")
+}

@@ -1,0 +1,7 @@
+//! BUSY
+//! [[run]]
+
+fn main() {
+    #[allow(clippy::empty_loop)]
+    loop {}
+}

@@ -1,0 +1,6 @@
+//! CRASH
+//! [[run]]
+
+fn main() {
+    std::process::abort();
+}

@@ -1,0 +1,8 @@
+//! LEAK
+//! evidence: notes.txt
+//! [[run]]
+
+fn main() -> anyhow::Result<()> {
+    std::fs::write("notes.txt", "left behind")?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! PASS
+//! [[run]]
+//! hold = { process = "main", before = "spawn" }
+//! no_zombie = true
+
+use std::process::Command;
+
+use common::Process;
+
+fn main() -> anyhow::Result<()> {
+    let mut job = Command::new("sleep").arg("1000").spawn()?;
+    job.kill()?;
+    job.wait()?;
+    Process::spawn("next", || ())?.join()?;
+    Ok(())
+}

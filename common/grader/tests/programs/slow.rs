@@ -1,0 +1,13 @@
+//! SLOW
+//! evidence: put
+//! [[run]]
+
+use common::Queue;
+
+fn main() -> anyhow::Result<()> {
+    let queue = Queue::new()?;
+    loop {
+        queue.put(&1)?;
+        queue.get()?;
+    }
+}

@@ -1,0 +1,10 @@
+//! WRONG
+//! [[run]]
+//! expect = """
+//! first
+//! second
+//! """
+
+fn main() {
+    println!("second\nfirst");
+}
