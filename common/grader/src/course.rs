@@ -65,7 +65,7 @@ pub struct Uses {
 }
 
 /// One run, or several with different seeds.
-#[derive(Clone, Default, Deserialize, Debug)]
+#[derive(Clone, Deserialize, Debug)]
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
     /// The program's arguments.
@@ -98,6 +98,31 @@ pub struct Run {
     pub at_most: Vec<AtMost>,
     /// What went wrong, in a sentence, if the output is another.
     pub why: String,
+    /// Of processor time, which all its processes may take together.
+    pub seconds: u64,
+}
+
+impl Default for Run {
+    fn default() -> Run {
+        Run {
+            args: Vec::new(),
+            seeds: 0,
+            expect: String::new(),
+            any_order: false,
+            fails: false,
+            stderr: Vec::new(),
+            deaths: Vec::new(),
+            hold: None,
+            until: None,
+            until_line: None,
+            missing: String::new(),
+            no_zombie: false,
+            kill: None,
+            at_most: Vec::new(),
+            why: String::new(),
+            seconds: 30,
+        }
+    }
 }
 
 /// A limit to what may be done.

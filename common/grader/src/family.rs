@@ -178,11 +178,14 @@ pub fn end() {
         for group in groups {
             let group = Pid::from_raw(group.cast_signed());
             if group != own {
-                drop(killpg(group, Signal::SIGKILL));
+                let _ = killpg(group, Signal::SIGKILL);
             }
         }
-        for member in family.iter().filter(|it| it.group == own.as_raw().cast_unsigned()) {
-            drop(kill(Pid::from_raw(member.pid.cast_signed()), Signal::SIGKILL));
+        for member in family
+            .iter()
+            .filter(|it| it.group == own.as_raw().cast_unsigned())
+        {
+            let _ = kill(Pid::from_raw(member.pid.cast_signed()), Signal::SIGKILL);
         }
         reap();
         if family.is_empty() {

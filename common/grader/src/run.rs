@@ -35,8 +35,6 @@ const POLLS: (u32, u64) = (500, 10);
 /// nobody else can go on.
 const BURNT_BESIDE_A_HOLD: u64 = 50;
 const BURNT_ALONE: u64 = 300;
-/// Processor time of the whole family.
-const TICKS: u64 = 6000;
 /// Looks that a process may outlive the program by.
 const GRACE: u32 = 100;
 /// No program here needs more.
@@ -277,10 +275,22 @@ struct Holds {
     _kill: Option<usize>,
 }
 
+/// What is another if something has moved.
+#[derive(Default, PartialEq)]
+struct Progress {
+    events: u64,
+    /// Events that found no room, where those before got on.
+    unseen: u64,
+    printed: u64,
+    /// Memory, in steps of 16 MiB.
+    memory: u64,
+    pids: Vec<u32>,
+}
+
 /// The program's state since something last moved.
 #[derive(Default)]
 struct Since {
-    progress: (u64, u64, Vec<u32>),
+    progress: Progress,
     looks: u32,
     still: u32,
     /// Of each process: its processor time, and how often it had slept.
@@ -320,8 +330,17 @@ impl Watch<'_> {
             .flatten()
             .filter_map(|hold| self.trace.held(hold))
             .collect();
-        let pids = alive.iter().map(|it| it.pid).collect();
-        let progress = (self.story.progress, printed, pids);
+        let progress = Progress {
+            events: self.story.progress,
+            unseen: if self.story.got_on() {
+                self.trace.dropped()
+            } else {
+                0
+            },
+            printed,
+            memory: alive.iter().map(|it| it.pages).sum::<u64>() >> 12,
+            pids: alive.iter().map(|it| it.pid).collect(),
+        };
         if progress != self.since.progress {
             let then = alive.iter().map(|it| (it.pid, (it.ticks, it.naps())));
             self.since = Since {
@@ -338,7 +357,7 @@ impl Watch<'_> {
             .first
             .is_some_and(|it| self.trace.held(it).is_some());
         self.was_held |= is_holding;
-        if alive.iter().map(|it| it.ticks).sum::<u64>() > TICKS {
+        if alive.iter().map(|it| it.ticks).sum::<u64>() > 100 * self.run.seconds {
             return Ok(Some(Trouble::Slow(self.story.moved())));
         }
         let others: Vec<&Member> = alive.iter().filter(|it| !held.contains(&it.pid)).collect();

@@ -24,7 +24,13 @@ pub struct Story {
     pub failures: Vec<(u32, std::process::ExitStatus)>,
     /// Grows with each event that brings the program on.
     pub progress: u64,
+    /// How many events there were, and at which the last progress was.
+    length: u64,
+    last: u64,
 }
+
+/// So many events without progress are enough to say that there is none.
+const FRUITLESS: u64 = 1000;
 
 #[derive(Debug)]
 struct Wait {
@@ -37,8 +43,20 @@ impl Story {
     /// What these events tell.
     pub fn of(events: impl Iterator<Item = Event>) -> Story {
         let mut story = Story::default();
-        events.for_each(|event| story.add(event));
+        for event in events {
+            let before = story.progress;
+            story.add(event);
+            story.length += 1;
+            if story.progress > before {
+                story.last = story.length;
+            }
+        }
         story
+    }
+
+    /// Whether it got on to the last, if there was no room for what came then.
+    pub fn got_on(&self) -> bool {
+        self.length - self.last < FRUITLESS
     }
 
     fn add(&mut self, event: Event) {

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use grader::build::Crates;
 use grader::course::Spec;
-use grader::{family, judge};
 use grader::run::Runner;
+use grader::{family, judge};
 
 /// What is the same for all.
 const HEAD: &str = r#"
@@ -27,15 +27,26 @@ compare = "it"
 
 /// Without libtest, which has threads: the grader waits for all children of this process.
 fn main() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap();
     let crates = Crates::build(&root).unwrap();
-    let filter = std::env::args().nth(1).filter(|it| !it.starts_with('-')).unwrap_or_default();
-    let mut programs: Vec<PathBuf> =
-        fs::read_dir("tests/programs").unwrap().map(|it| it.unwrap().path()).collect();
+    let filter = std::env::args()
+        .nth(1)
+        .filter(|it| !it.starts_with('-'))
+        .unwrap_or_default();
+    let mut programs: Vec<PathBuf> = fs::read_dir("tests/programs")
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
     programs.sort();
     let mut failed = 0;
     let runner = Runner::new(env!("CARGO_BIN_EXE_grade").into()).unwrap();
-    for source in programs.iter().filter(|it| it.to_str().unwrap().contains(&filter)) {
+    for source in programs
+        .iter()
+        .filter(|it| it.to_str().unwrap().contains(&filter))
+    {
         let name = source.file_stem().unwrap().display().to_string();
         let text = fs::read_to_string(source).unwrap();
         let head = text.lines().map_while(|line| line.strip_prefix("//!"));
@@ -45,7 +56,10 @@ fn main() -> ExitCode {
             head.partition(|line| line.starts_with("evidence: "));
         let spec: Spec = toml::from_str(&(HEAD.to_owned() + &spec.join("\n"))).unwrap();
         let program = runner.scratch().join("program");
-        crates.compile(&root.join("common/grader").join(source), &program).unwrap().unwrap();
+        crates
+            .compile(&root.join("common/grader").join(source), &program)
+            .unwrap()
+            .unwrap();
         let start = std::time::Instant::now();
         let report = judge::judge(&runner, &spec, &program, &|_| ()).unwrap();
         let all = report.to_string();

@@ -1,6 +1,7 @@
 //! SLOW
 //! evidence: put
 //! [[run]]
+//! seconds = 4
 
 use common::Queue;
 
