@@ -1,0 +1,50 @@
+//! Two cooks put dishes on a counter, and a waiter serves them.
+
+use anyhow::{Result, ensure};
+use common::{Process, Queue};
+
+fn cook(dishes: u32, counter: &Queue<u32>) -> Result<()> {
+    for dish in 1..=dishes {
+        counter.put(&dish)?;
+    }
+    Ok(())
+}
+
+// Your part begins here.
+
+/// Serves what is on the counter, and says how much it was.
+fn waiter(counter: &Queue<u32>) -> Result<()> {
+    let mut served = 0;
+    while !counter.is_empty() {
+        counter.get()?;
+        served += 1;
+    }
+    println!("The waiter served {served} dishes.");
+    Ok(())
+}
+
+/// Waits until all have gone home.
+fn evening(cooks: &mut [Process], waiter: &mut Process, _counter: &Queue<u32>) -> Result<()> {
+    for cook in cooks {
+        ensure!(cook.join()?.success(), "{} failed", cook.name());
+    }
+    ensure!(waiter.join()?.success(), "the waiter failed");
+    Ok(())
+}
+
+// Your part ends here.
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let dishes = std::env::args().nth(1).map_or(Ok(50), |it| it.parse())?;
+    let counter = Queue::new()?;
+    let mut cooks = Vec::new();
+    for number in 1..=2 {
+        let cook = || cook(dishes, &counter);
+        cooks.push(Process::spawn(format!("cook {number}"), cook)?);
+    }
+    let mut waiter = Process::spawn("waiter", || waiter(&counter))?;
+    evening(&mut cooks, &mut waiter, &counter)?;
+    println!("The kitchen is closed.");
+    Ok(())
+}
