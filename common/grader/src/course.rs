@@ -88,7 +88,7 @@ pub struct Run {
     pub until: Option<Point>,
     /// ... or a line is printed that begins like this.
     pub until_line: Option<String>,
-    /// What it means that the other one never came there.
+    /// What it means that this never happened; without it, the process then goes on, too.
     pub missing: String,
     /// While the process is held, no process of the program may be a zombie.
     pub no_zombie: bool,

@@ -91,7 +91,7 @@ pub enum Trouble {
     Zombie(String),
     /// Files that it left behind.
     Files(Vec<String>),
-    /// The second one never came to its point: one after the other.
+    /// What a process was held for never happened.
     NotTogether,
     /// It moved on and on; what.
     Slow(String),
@@ -408,8 +408,7 @@ impl Watch<'_> {
                 return Ok(Some(Trouble::Busy { who, held }));
             }
             if others.is_empty() || stands_still || only_polls || told.is_some() {
-                let never_came = is_holding && self.run.until.is_some();
-                if never_came {
+                if is_holding && !self.run.missing.is_empty() {
                     return Ok(Some(Trouble::NotTogether));
                 }
                 self.release();

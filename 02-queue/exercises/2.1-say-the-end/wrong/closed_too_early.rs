@@ -20,4 +20,3 @@ fn evening(cooks: &mut [Process], waiter: &mut Process, counter: &Queue<u32>) ->
     ensure!(waiter.join()?.success(), "the waiter failed");
     Ok(())
 }
-

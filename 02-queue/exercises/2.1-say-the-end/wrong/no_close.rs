@@ -19,4 +19,3 @@ fn evening(cooks: &mut [Process], waiter: &mut Process, _counter: &Queue<u32>) -
     ensure!(waiter.join()?.success(), "the waiter failed");
     Ok(())
 }
-

@@ -1,0 +1,24 @@
+// WRONG: each changer closes the results when it is done, so the other one cannot put.
+
+/// Stage 2: squares each number. What is no number is an error.
+fn change(raw: &Queue<String>, results: &Queue<u64>) -> Result<()> {
+    for line in raw.iter() {
+        let number: u64 = line?.parse()?;
+        results.put(&number.pow(2))?;
+    }
+    results.close();
+    Ok(())
+}
+
+/// Ends one stage after the other.
+fn finish(
+    stages: [&mut [Process; 2]; 3],
+    raw: &Queue<String>,
+    _results: &Queue<u64>,
+) -> Result<()> {
+    let [readers, changers, writers] = stages;
+    all_well(readers)?;
+    raw.close();
+    all_well(changers)?;
+    all_well(writers)
+}

@@ -1,0 +1,21 @@
+// STUCK: waits for the writers first, who wait for the end.
+
+/// Stage 2: squares each number. What is no number is an error.
+fn change(raw: &Queue<String>, results: &Queue<u64>) -> Result<()> {
+    for line in raw.iter() {
+        let number: u64 = line?.parse()?;
+        results.put(&number.pow(2))?;
+    }
+    Ok(())
+}
+
+/// Ends one stage after the other.
+fn finish(stages: [&mut [Process; 2]; 3], raw: &Queue<String>, results: &Queue<u64>) -> Result<()> {
+    let [readers, changers, writers] = stages;
+    all_well(writers)?;
+    all_well(readers)?;
+    raw.close();
+    all_well(changers)?;
+    results.close();
+    Ok(())
+}
