@@ -88,6 +88,9 @@ pub struct Run {
     pub until: Option<Point>,
     /// ... or a line is printed that begins like this.
     pub until_line: Option<String>,
+    /// These are held at their points from the start, and go on when the first one is at its own: what
+    /// they do then, they do meanwhile.
+    pub meanwhile: Vec<Point>,
     /// What it means that this never happened; without it, the process then goes on, too.
     pub missing: String,
     /// While the process is held, no process of the program may be a zombie.
@@ -115,6 +118,7 @@ impl Default for Run {
             hold: None,
             until: None,
             until_line: None,
+            meanwhile: Vec::new(),
             missing: String::new(),
             no_zombie: false,
             kill: None,

@@ -75,15 +75,17 @@ impl Member {
         threads.max().unwrap_or(Sleep::Awake)
     }
 
-    /// How often it has gone to sleep so far, in all its threads.
+    /// How often it has gone to sleep so far, all its threads together.
     pub fn naps(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let count = status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        count
-            .and_then(|count| count.trim().parse().ok())
-            .unwrap_or(0)
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
+        let naps = |thread: &Path| -> Option<u64> {
+            let status = fs::read_to_string(thread.join("status")).ok()?;
+            let mut lines = status.lines();
+            let count = lines.find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"))?;
+            count.trim().parse().ok()
+        };
+        let threads = threads.into_iter().flatten().flatten();
+        threads.filter_map(|it| naps(&it.path())).sum()
     }
 
     /// Whether it waits for a child's end.

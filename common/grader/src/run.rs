@@ -26,11 +26,15 @@ const LOOK: Duration = Duration::from_millis(10);
 const ROOM: usize = 200_000;
 /// So many looks at which nobody could go on, one after the other, are a standstill.
 const STILL: u32 = 4;
+/// Who waits in the library naps, and looks after each nap: so often since anything moved.
+const NAPS: u64 = 2;
 /// So many, if the library itself ought to have said it before, or somebody waits outside of it.
 const STILL_UNTOLD: u32 = 50;
 /// Who sleeps with a limit, again and again, without anything moving: so many looks, and so many
 /// sleeps.
 const POLLS: (u32, u64) = (500, 10);
+/// While another one is held, it is enough that it goes on so.
+const POLLS_BESIDE_A_HOLD: u32 = 50;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
 /// nobody else can go on.
 const BURNT_BESIDE_A_HOLD: u64 = 50;
@@ -189,8 +193,13 @@ impl Runner {
         let holds = Holds {
             first: point(&run.hold, Then::Stop)?,
             second: point(&run.until, Then::Stop)?,
-            _kill: point(&run.kill, Then::Kill)?,
+            meanwhile: run
+                .meanwhile
+                .iter()
+                .map(|point| Ok(trace.hold(&hold(point, Then::Stop)?)?))
+                .collect::<Result<_>>()?,
         };
+        point(&run.kill, Then::Kill)?;
         let folder = self.scratch.join("run");
         fs::create_dir_all(&folder)?;
         let mut command = Command::new(&self.grade);
@@ -272,7 +281,7 @@ impl Runner {
 struct Holds {
     first: Option<usize>,
     second: Option<usize>,
-    _kill: Option<usize>,
+    meanwhile: Vec<usize>,
 }
 
 /// What is another if something has moved.
@@ -293,8 +302,10 @@ struct Since {
     progress: Progress,
     looks: u32,
     still: u32,
-    /// Of each process: its processor time, and how often it had slept.
-    then: HashMap<u32, (u64, u64)>,
+    /// Events at the last look.
+    length: usize,
+    /// Of each process: its processor time, and how often it had slept, and waited in vain.
+    then: HashMap<u32, (u64, u64, u64)>,
 }
 
 struct Watch<'a> {
@@ -325,11 +336,20 @@ impl Watch<'_> {
             return Ok(Some(Trouble::Excess(excess)));
         }
         let alive: Vec<Member> = family.iter().filter(|it| it.is_alive()).cloned().collect();
-        let held: Vec<u32> = [self.holds.first, self.holds.second]
-            .into_iter()
-            .flatten()
-            .filter_map(|hold| self.trace.held(hold))
-            .collect();
+        let is_holding = self
+            .holds
+            .first
+            .is_some_and(|it| self.trace.held(it).is_some());
+        self.was_held |= is_holding;
+        if is_holding && !self.holds.meanwhile.is_empty() {
+            for hold in self.holds.meanwhile.drain(..) {
+                self.trace.release(hold);
+            }
+            self.since = Since::default();
+        }
+        let holds = [self.holds.first, self.holds.second].into_iter().flatten();
+        let holds = holds.chain(self.holds.meanwhile.iter().copied());
+        let held: Vec<u32> = holds.filter_map(|hold| self.trace.held(hold)).collect();
         let progress = Progress {
             events: self.story.progress,
             unseen: if self.story.got_on() {
@@ -342,7 +362,10 @@ impl Watch<'_> {
             pids: alive.iter().map(|it| it.pid).collect(),
         };
         if progress != self.since.progress {
-            let then = alive.iter().map(|it| (it.pid, (it.ticks, it.naps())));
+            let then = alive.iter().map(|it| {
+                let in_vain = self.story.waits_in_vain(it.pid);
+                (it.pid, (it.ticks, it.naps(), in_vain))
+            });
             self.since = Since {
                 progress,
                 then: then.collect(),
@@ -352,17 +375,17 @@ impl Watch<'_> {
         if self.released(&held)? {
             return Ok(None);
         }
-        let is_holding = self
-            .holds
-            .first
-            .is_some_and(|it| self.trace.held(it).is_some());
-        self.was_held |= is_holding;
         if alive.iter().map(|it| it.ticks).sum::<u64>() > 100 * self.run.seconds {
             return Ok(Some(Trouble::Slow(self.story.moved())));
         }
         let others: Vec<&Member> = alive.iter().filter(|it| !held.contains(&it.pid)).collect();
+        let then = |it: &Member| self.since.then.get(&it.pid).copied().unwrap_or_default();
+        let burnt = |member: &Member| member.ticks - then(member).0;
+        let napped = |member: &Member| member.naps().saturating_sub(then(member).1);
+        // Who is noted as asleep may have been woken just now. It has not if it has looked since.
         let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
-            true => Sleep::Unlimited,
+            true if member.state == 'S' && napped(member) >= NAPS => Sleep::Unlimited,
+            true => Sleep::Awake,
             false => member.sleep(),
         };
         let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
@@ -371,30 +394,31 @@ impl Watch<'_> {
             .map(|(_, sleep)| *sleep)
             .max()
             .unwrap_or(Sleep::Unlimited);
-        let since = |member: &Member| {
-            let before = self
-                .since
-                .then
-                .get(&member.pid)
-                .copied()
-                .unwrap_or_default();
-            (
-                member.ticks - before.0,
-                member.naps().saturating_sub(before.1),
-            )
+        // In one call of this library it naps often.
+        let looked = |member: &Member| match self.story.waits_in_vain(member.pid) - then(member).2 {
+            0 if !self.story.is_busy(member.pid) => napped(member),
+            in_vain => in_vain,
         };
         match deepest {
             Sleep::Unlimited => self.since.still += 1,
-            Sleep::Limited => self.since.looks += 1,
+            Sleep::Limited => (self.since.still, self.since.looks) = (0, self.since.looks + 1),
             Sleep::Awake => self.since.still = 0,
+        }
+        if std::mem::replace(&mut self.since.length, self.length) != self.length {
+            self.since.still = 0;
         }
         let told = self.trace.deadlock();
         let polls = |(member, sleep): &(&Member, Sleep)| {
-            *sleep == Sleep::Unlimited || since(member).1 >= POLLS.1
+            *sleep == Sleep::Unlimited || looked(member) >= POLLS.1
         };
         let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
+        let polls_from = if held.is_empty() {
+            POLLS.0
+        } else {
+            POLLS_BESIDE_A_HOLD
+        };
         let only_polls =
-            deepest == Sleep::Limited && self.since.looks >= POLLS.0 && sleeps.iter().all(polls);
+            deepest == Sleep::Limited && self.since.looks >= polls_from && sleeps.iter().all(polls);
         if !held.is_empty() {
             if self.run.no_zombie && (stands_still || others.is_empty()) {
                 let zombie = family.iter().find(|it| !it.is_alive());
@@ -402,13 +426,16 @@ impl Watch<'_> {
                     return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
                 }
             }
-            if let Some(who) = others.iter().find(|it| since(it).0 > BURNT_BESIDE_A_HOLD) {
+            if let Some(who) = others.iter().find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
                 let who = self.story.name(who);
                 let held = self.story.name_of(held[0]);
                 return Ok(Some(Trouble::Busy { who, held }));
             }
             if others.is_empty() || stands_still || only_polls || told.is_some() {
-                if is_holding && !self.run.missing.is_empty() {
+                let name = self.run.hold.as_ref().map(|it| it.process.as_str());
+                let lives = |it: &Member| self.story.plain_name(it.pid) == name;
+                let may_come = is_holding || alive.iter().any(lives);
+                if may_come && !self.run.missing.is_empty() {
                     return Ok(Some(Trouble::NotTogether));
                 }
                 self.release();
@@ -426,7 +453,7 @@ impl Watch<'_> {
             return Ok(Some(Trouble::Polling { chain: chain() }));
         }
         let burns = |(member, sleep): &&(&Member, Sleep)| {
-            *sleep == Sleep::Awake && since(member).0 > BURNT_ALONE
+            *sleep == Sleep::Awake && burnt(member) > BURNT_ALONE
         };
         let others_wait = sleeps
             .iter()
@@ -458,8 +485,10 @@ impl Watch<'_> {
     }
 
     fn release(&mut self) {
-        for hold in [self.holds.first.take(), self.holds.second.take()] {
-            hold.into_iter().for_each(|hold| self.trace.release(hold));
+        let holds = [self.holds.first.take(), self.holds.second.take()];
+        let holds = holds.into_iter().flatten();
+        for hold in holds.chain(self.holds.meanwhile.drain(..)) {
+            self.trace.release(hold);
         }
         self.since = Since::default();
     }

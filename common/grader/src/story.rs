@@ -14,6 +14,8 @@ pub struct Story {
     asleep: HashMap<u32, Wait>,
     /// What a process is about to do.
     doing: HashMap<u32, (Act, Option<ObjectId>)>,
+    /// How often a limit was over.
+    in_vain: HashMap<u32, u64>,
     /// Who has put to, and got from what is shared, and who has made it.
     put: HashMap<ObjectId, BTreeSet<u32>>,
     got: HashMap<ObjectId, BTreeSet<u32>>,
@@ -86,6 +88,9 @@ impl Story {
                 ..
             } => {
                 self.doing.remove(&pid);
+                if outcome == Outcome::TimedOut {
+                    *self.in_vain.entry(pid).or_default() += 1;
+                }
                 if outcome != Outcome::Done {
                     return;
                 }
@@ -149,6 +154,16 @@ impl Story {
     /// Whether the process waits in the library, without a limit.
     pub fn is_asleep(&self, pid: u32) -> bool {
         self.asleep.contains_key(&pid)
+    }
+
+    /// Whether it is in a call of the library.
+    pub fn is_busy(&self, pid: u32) -> bool {
+        self.doing.contains_key(&pid)
+    }
+
+    /// How often it has waited until a limit was over.
+    pub fn waits_in_vain(&self, pid: u32) -> u64 {
+        self.in_vain.get(&pid).copied().unwrap_or(0)
     }
 
     /// Its name, with its pid.

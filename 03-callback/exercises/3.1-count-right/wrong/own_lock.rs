@@ -1,0 +1,25 @@
+// WRONG: each gate makes a lock of its own, after the fork, and they are four locks.
+
+/// Counts its visitors, one by one.
+fn gate(total: &Value<u32>, visitors: u32) -> Result<()> {
+    let lock = common::Lock::new()?;
+    for _ in 0..visitors {
+        let _guard = lock.lock()?;
+        let seen = *total.lock()?;
+        *total.lock()? = seen + 1;
+    }
+    Ok(())
+}
+
+/// Opens the four gates, and waits until all visitors are in.
+fn open(total: &Value<u32>, visitors: u32) -> Result<()> {
+    let mut gates = Vec::new();
+    for number in 1..=4 {
+        let gate = || gate(total, visitors);
+        gates.push(Process::spawn(format!("gate {number}"), gate)?);
+    }
+    for gate in &mut gates {
+        ensure!(gate.join()?.success(), "{} failed", gate.name());
+    }
+    Ok(())
+}

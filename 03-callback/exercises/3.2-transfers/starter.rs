@@ -1,0 +1,61 @@
+//! Three tellers move money between four accounts, and an auditor adds it up.
+
+use anyhow::{Result, ensure};
+use common::{Process, Value};
+
+const TRANSFERS: usize = 10;
+
+// Your part begins here.
+
+/// Moves an amount from one account to another.
+fn transfer(accounts: &[Value<i64>], from: usize, to: usize, amount: i64) -> Result<()> {
+    let mut source = accounts[from].lock()?;
+    let mut target = accounts[to].lock()?;
+    *source -= amount;
+    *target += amount;
+    Ok(())
+}
+
+// Your part ends here.
+
+fn teller(accounts: &[Value<i64>], from: usize, to: usize) -> Result<()> {
+    for _ in 0..TRANSFERS {
+        transfer(accounts, from, to, 10)?;
+    }
+    Ok(())
+}
+
+fn auditor(accounts: &[Value<i64>]) -> Result<()> {
+    for _ in 0..TRANSFERS {
+        let guards = accounts.iter().map(Value::lock);
+        let guards = guards.collect::<Result<Vec<_>, _>>()?;
+        let sum: i64 = guards.iter().map(|it| **it).sum();
+        ensure!(sum == 400, "an audit found {sum}");
+    }
+    println!("Every audit found 400.");
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let to_itself = std::env::args().any(|it| it == "self");
+    let (a, b) = (Value::new(100)?, Value::new(100)?);
+    let (c, d) = (Value::new(100)?, Value::new(100)?);
+    let accounts = &[a, b, c, d];
+    let target = if to_itself { 2 } else { 3 };
+    let mut all = [
+        Process::spawn("teller 1", || teller(accounts, 0, 1))?,
+        Process::spawn("teller 2", || teller(accounts, 1, 0))?,
+        Process::spawn("teller 3", || teller(accounts, 2, target))?,
+        Process::spawn("auditor", || auditor(accounts))?,
+    ];
+    for process in &mut all {
+        ensure!(process.join()?.success(), "{} failed", process.name());
+    }
+    let sum = accounts
+        .iter()
+        .map(|it| Ok(*it.lock()?))
+        .sum::<Result<i64>>()?;
+    println!("The accounts hold {sum}.");
+    Ok(())
+}
