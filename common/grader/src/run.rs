@@ -37,7 +37,7 @@ const POLLS: (u32, u64) = (500, 10);
 const POLLS_BESIDE_A_HOLD: u32 = 50;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
 /// nobody else can go on.
-const BURNT_BESIDE_A_HOLD: u64 = 50;
+const BURNT_BESIDE_A_HOLD: u64 = 20;
 const BURNT_ALONE: u64 = 300;
 /// Looks that a process may outlive the program by.
 const GRACE: u32 = 100;
