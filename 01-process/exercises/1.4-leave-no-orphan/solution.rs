@@ -20,7 +20,7 @@ use common::{Process, Queue};
 /// Says that it plays, and then does so for ever: the shell becomes `sleep`.
 fn player(output: PipeWriter) -> Command {
     let mut player = Command::new("sh");
-    player.args(["-c", "echo plays; exec sleep 1000"]);
+    player.args(["-c", "echo plays; exec sleep infinity"]);
     player.stdout(output);
     player
 }
