@@ -6,6 +6,7 @@
 
 #[allow(unused_imports)] // you may need it
 use anyhow::{Context, Result, ensure};
+#[allow(unused_imports)]
 use common::{Process, Queue};
 
 fn read(raw: &Queue<u64>) -> Result<()> {
