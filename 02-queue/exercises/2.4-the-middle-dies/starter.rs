@@ -1,6 +1,6 @@
 //! Three stages, of which the middle one may crash.
 
-#[allow(unused_imports)] // you may need it
+#[allow(unused_imports)] // you may need some
 use anyhow::{Context, Result, ensure};
 #[allow(unused_imports)]
 use common::{Process, Queue};
