@@ -37,7 +37,7 @@ const POLLS: (u32, u64) = (500, 10);
 const POLLS_BESIDE_A_HOLD: u32 = 50;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
 /// nobody else can go on.
-const BURNT_BESIDE_A_HOLD: u64 = 50;
+const BURNT_BESIDE_A_HOLD: u64 = 20;
 const BURNT_ALONE: u64 = 300;
 /// Looks that a process may outlive the program by.
 const GRACE: u32 = 100;
@@ -382,10 +382,11 @@ impl Watch<'_> {
         let then = |it: &Member| self.since.then.get(&it.pid).copied().unwrap_or_default();
         let burnt = |member: &Member| member.ticks - then(member).0;
         let napped = |member: &Member| member.naps().saturating_sub(then(member).1);
-        // Who is noted as asleep may have been woken just now. It has not if it has looked since.
+        // Who is noted as asleep looks after each nap, and may have been woken just now.
         let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
-            true if member.state == 'S' && napped(member) >= NAPS => Sleep::Unlimited,
-            true => Sleep::Awake,
+            true if napped(member) < NAPS => Sleep::Awake,
+            true if member.state != 'S' => Sleep::Looking,
+            true => Sleep::Unlimited,
             false => member.sleep(),
         };
         let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
@@ -401,6 +402,7 @@ impl Watch<'_> {
         };
         match deepest {
             Sleep::Unlimited => self.since.still += 1,
+            Sleep::Looking => {}
             Sleep::Limited => (self.since.still, self.since.looks) = (0, self.since.looks + 1),
             Sleep::Awake => self.since.still = 0,
         }
@@ -409,7 +411,7 @@ impl Watch<'_> {
         }
         let told = self.trace.deadlock();
         let polls = |(member, sleep): &(&Member, Sleep)| {
-            *sleep == Sleep::Unlimited || looked(member) >= POLLS.1
+            *sleep <= Sleep::Looking || looked(member) >= POLLS.1
         };
         let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
         let polls_from = if held.is_empty() {
@@ -426,7 +428,8 @@ impl Watch<'_> {
                     return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
                 }
             }
-            if let Some(who) = others.iter().find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
+            let mut burning = others.iter().filter(|it| !self.story.is_asleep(it.pid));
+            if let Some(who) = burning.find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
                 let who = self.story.name(who);
                 let held = self.story.name_of(held[0]);
                 return Ok(Some(Trouble::Busy { who, held }));

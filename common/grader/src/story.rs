@@ -95,8 +95,8 @@ impl Story {
                     return;
                 }
                 self.count(word(act));
-                // Who takes a lock again and again does not get on by that.
-                if !matches!(act, Act::Lock | Act::Unlock) {
+                // Who takes a lock, or looks into a pipe, again and again does not get on by that.
+                if !matches!(act, Act::Lock | Act::Unlock | Act::Claim) {
                     self.progress += 1;
                 }
                 let users = match act {

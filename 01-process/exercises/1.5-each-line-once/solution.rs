@@ -1,0 +1,60 @@
+//! The buffer is emptied before the fork, so the child's copy of it has nothing of the parent's.
+//!
+//! Any later is too late: after the fork there are two buffers with the same lines, and a flush of
+//! one leaves the other as it is. It costs no further write, as the parent's lines had to be
+//! written anyway; and it puts the day before the night.
+
+use std::io::{self, BufWriter, PipeWriter, Read, Write, pipe};
+
+use anyhow::{Result, ensure};
+use common::Process;
+
+/// Puts a mark behind each write, so that they can be counted.
+struct Log(PipeWriter);
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write_all(&[text, b"|"].concat())?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const DAY: [&str; 3] = ["all quiet", "a ship", "all quiet"];
+const NIGHT: [&str; 3] = ["fog", "the horn sounds", "fog"];
+
+// Your part begins here.
+
+fn keep(log: Log) -> Result<()> {
+    let mut log = BufWriter::new(log);
+    for (hour, what) in (1..).zip(DAY) {
+        writeln!(log, "day {hour}: {what}")?;
+    }
+    log.flush()?;
+    let mut night = Process::spawn("night", || -> io::Result<()> {
+        for (hour, what) in (1..).zip(NIGHT) {
+            writeln!(log, "night {hour}: {what}")?;
+        }
+        log.flush()
+    })?;
+    ensure!(night.join()?.success(), "there was no light at night");
+    Ok(())
+}
+
+// Your part ends here.
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let (mut reader, writer) = pipe()?;
+    keep(Log(writer))?;
+    let mut arrived = String::new();
+    reader.read_to_string(&mut arrived)?;
+    let writes = arrived.matches('|').count();
+    let lines = arrived.replace('|', "");
+    print!("{lines}");
+    println!("{} lines in {writes} writes", lines.lines().count());
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Three stages, of which the middle one may crash.
+//!
+//! A scope waits for all of its processes at once. Whichever fails, the `join` that the parent is in
+//! returns, the others are stopped and killed, and the error names the one that began. When all goes
+//! well, the end goes through the stages as before.
+
+#[allow(unused_imports)] // you may need it
+use anyhow::{Context, Result, ensure};
+use common::{Process, Queue};
+
+fn read(raw: &Queue<u64>) -> Result<()> {
+    (0..1000).try_for_each(|number| Ok(raw.put(&number)?))
+}
+
+fn change(raw: &Queue<u64>, results: &Queue<u64>, aborts: bool) -> Result<()> {
+    for number in raw.iter() {
+        let number = number?;
+        if aborts && number == 500 {
+            std::process::abort(); // a crash
+        }
+        results.put(&number.pow(2))?;
+    }
+    Ok(())
+}
+
+fn write(results: &Queue<u64>) -> Result<()> {
+    let sum = results.iter().sum::<Result<u64, _>>()?;
+    println!("The sum of the squares: {sum}");
+    Ok(())
+}
+
+// Your part begins here.
+
+/// Starts the three stages, and waits until all is added up, or one of them has failed.
+fn pipeline(aborts: bool) -> Result<()> {
+    let raw = Queue::with_capacity(500)?;
+    let results = Queue::with_capacity(500)?;
+    common::scope(|scope| {
+        let read = scope.spawn("read", || read(&raw))?;
+        let change = scope.spawn("change", || change(&raw, &results, aborts))?;
+        let write = scope.spawn("write", || write(&results))?;
+        read.join()?;
+        raw.close();
+        change.join()?;
+        results.close();
+        write.join()?;
+        Ok(())
+    })
+}
+
+// Your part ends here.
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let aborts = std::env::args().any(|it| it == "abort");
+    pipeline(aborts)
+}

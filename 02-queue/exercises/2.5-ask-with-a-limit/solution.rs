@@ -1,0 +1,58 @@
+//! Questions to a clerk who is slow at times.
+//!
+//! A pipe keeps the order, and knows nothing of questions. So an answer has to say which question it
+//! belongs to, and who asks looks at that. The limit is for the question, not for each look: what an old
+//! answer has taken of it is gone.
+
+#[allow(unused_imports)] // you may need some
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+#[allow(unused_imports)]
+use common::{Connection, PipeError, Process, pipe};
+
+const LIMIT: Duration = Duration::from_millis(1500);
+
+fn clerk(hall: &Connection<(u32, u32), u32>) -> Result<()> {
+    loop {
+        match hall.recv() {
+            Ok(number) => hall.send(&(number, number.pow(2)))?,
+            Err(PipeError::Closed) => return Ok(()), // nobody asks any more
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+// Your part begins here.
+
+/// Asks for the square of a number. `None` if the answer takes longer than `LIMIT`.
+fn ask(clerk: &Connection<u32, (u32, u32)>, number: u32) -> Result<Option<u32>> {
+    clerk.send(&number)?;
+    let end = Instant::now() + LIMIT;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match clerk.recv_timeout(left) {
+            Ok((asked, square)) if asked == number => return Ok(Some(square)),
+            Ok(_) => {} // too late, and nobody waits for it any more
+            Err(PipeError::TimedOut) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+// Your part ends here.
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let (here, there) = pipe()?;
+    let mut child = Process::spawn("clerk", move || clerk(&there))?;
+    for number in 1..=4 {
+        match ask(&here, number)? {
+            Some(square) => println!("answer to {number}: {square}"),
+            None => println!("no answer to {number}"),
+        }
+    }
+    drop(here); // so the clerk ends
+    child.join()?;
+    Ok(())
+}

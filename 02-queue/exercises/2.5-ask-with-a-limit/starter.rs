@@ -1,0 +1,49 @@
+//! Questions to a clerk who is slow at times.
+
+#[allow(unused_imports)] // you may need some
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+#[allow(unused_imports)]
+use common::{Connection, PipeError, Process, pipe};
+
+const LIMIT: Duration = Duration::from_millis(1500);
+
+fn clerk(hall: &Connection<(u32, u32), u32>) -> Result<()> {
+    loop {
+        match hall.recv() {
+            Ok(number) => hall.send(&(number, number.pow(2)))?,
+            Err(PipeError::Closed) => return Ok(()), // nobody asks any more
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+// Your part begins here.
+
+/// Asks for the square of a number. `None` if the answer takes longer than `LIMIT`.
+fn ask(clerk: &Connection<u32, (u32, u32)>, number: u32) -> Result<Option<u32>> {
+    clerk.send(&number)?;
+    if !clerk.poll(LIMIT)? {
+        return Ok(None);
+    }
+    let (_, square) = clerk.recv()?;
+    Ok(Some(square))
+}
+
+// Your part ends here.
+
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
+    let (here, there) = pipe()?;
+    let mut child = Process::spawn("clerk", move || clerk(&there))?;
+    for number in 1..=4 {
+        match ask(&here, number)? {
+            Some(square) => println!("answer to {number}: {square}"),
+            None => println!("no answer to {number}"),
+        }
+    }
+    drop(here); // so the clerk ends
+    child.join()?;
+    Ok(())
+}
