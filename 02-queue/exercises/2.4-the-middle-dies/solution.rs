@@ -4,8 +4,9 @@
 //! returns, the others are stopped and killed, and the error names the one that began. When all goes
 //! well, the end goes through the stages as before.
 
-#[allow(unused_imports)] // you may need it
+#[allow(unused_imports)] // you may need some
 use anyhow::{Context, Result, ensure};
+#[allow(unused_imports)]
 use common::{Process, Queue};
 
 fn read(raw: &Queue<u64>) -> Result<()> {

@@ -1,6 +1,5 @@
 //! Questions to a clerk who is slow at times.
 
-#[allow(unused_imports)] // you may need some
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,6 +7,12 @@ use anyhow::Result;
 use common::{Connection, PipeError, Process, pipe};
 
 const LIMIT: Duration = Duration::from_millis(1500);
+
+/// What is left of the limit for a question that was asked then.
+#[allow(dead_code)] // you may need it
+fn left(since: Instant) -> Duration {
+    LIMIT.saturating_sub(since.elapsed())
+}
 
 fn clerk(hall: &Connection<(u32, u32), u32>) -> Result<()> {
     loop {
