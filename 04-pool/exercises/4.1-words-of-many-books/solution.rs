@@ -1,9 +1,9 @@
 //! A pool counts the words of many books, and each that cannot be read is named.
 //!
-//! `map` is all or nothing, which is wrong where each book counts for itself. With `apply_async` each
-//! has an outcome of its own, and the parent remembers which book it is of: the error of a panic, or of
-//! a dead worker, does not say it. All books are handed in before the first `get`, so that both workers
-//! are busy. What comes back is small: words and their counts, not texts.
+//! `map` is all or nothing, which is wrong where each book counts for itself. With `apply_async`
+//! each has an outcome of its own, and the parent remembers which book it is of: the error of a
+//! panic, or of a dead worker, does not say it. All books are handed in before the first `get`, so
+//! that both workers are busy. What comes back is small: words and their counts, not texts.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! A post office hands its letters to two carriers, and asks for each how it went.
 //!
-//! `apply_async` cannot say what will become of a task, so what it returns is kept, by letter. `get`
-//! gives the error of any kind: the task has failed, panicked, or lost its worker. All letters are
-//! handed in before the first `get`, or the second carrier would have nothing to do. An error that was
-//! asked for is no error of `join`'s any more; that the program fails is our business then.
+//! `apply_async` cannot say what will become of a task, so what it returns is kept, by letter.
+//! `get` gives the error of any kind: the task has failed, panicked, or lost its worker. All
+//! letters are handed in before the first `get`, or the second carrier would have nothing to do. An
+//! error that was asked for is no error of `join`'s any more; that the program fails is our
+//! business then.
 
 #[allow(unused_imports)]
 use anyhow::{Result, bail, ensure};

@@ -1,8 +1,8 @@
 //! A pool decodes a secret message, many letters at a time.
 //!
 //! To send a letter costs far more than to decode it, so many letters are to share a message. `map`
-//! sees to it: it cuts the items into a few chunks for each worker, which is enough for both to be busy
-//! to the end, and it puts the results in the order of the items.
+//! sees to it: it cuts the items into a few chunks for each worker, which is enough for both to be
+//! busy to the end, and it puts the results in the order of the items.
 
 use anyhow::Result;
 use common::Pool;

@@ -1,8 +1,8 @@
 //! Two box offices sell tickets, and a manager knows the next free seat.
 //!
-//! A get and a set are two messages, and between them the other office's messages may come. The lock
-//! makes the two one step, if it is taken before the first and kept until after the second. Each
-//! message under the lock is time in which the other office waits; printing needs no lock.
+//! A get and a set are two messages, and between them the other office's messages may come. The
+//! lock makes the two one step, if it is taken before the first and kept until after the second.
+//! Each message under the lock is time in which the other office waits; printing needs no lock.
 
 use std::collections::BTreeSet;
 
