@@ -60,10 +60,8 @@ fn main() -> Result<()> {
     for process in &mut all {
         ensure!(process.join()?.success(), "{} failed", process.name());
     }
-    let sum = accounts
-        .iter()
-        .map(|it| Ok(*it.lock()?))
-        .sum::<Result<i64>>()?;
-    println!("The accounts hold {sum}.");
+    let balances = accounts.iter().map(|it| Ok(*it.lock()?));
+    let balances = balances.collect::<Result<Vec<i64>>>()?;
+    println!("The accounts hold {balances:?}.");
     Ok(())
 }

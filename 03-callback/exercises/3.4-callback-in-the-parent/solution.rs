@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use common::{PipeError, Process, Queue, Value, pipe};
 
 fn cook(dish: u32) -> u32 {
+    println!("Cooked by: {}", Process::current_name());
     10 * dish
 }
 
