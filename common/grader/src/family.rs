@@ -123,6 +123,8 @@ fn call_of(line: &str) -> Sleep {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_poll => argument(2) as i32 == -1,
         #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait => argument(3) as i32 == -1,
+        #[cfg(target_arch = "x86_64")]
         libc::SYS_pause => true,
         libc::SYS_wait4
         | libc::SYS_waitid

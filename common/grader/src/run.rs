@@ -382,12 +382,19 @@ impl Watch<'_> {
         let then = |it: &Member| self.since.then.get(&it.pid).copied().unwrap_or_default();
         let burnt = |member: &Member| member.ticks - then(member).0;
         let napped = |member: &Member| member.naps().saturating_sub(then(member).1);
+        // Who waits for a manager's lock asks it after each nap who holds the lock.
+        let is_manager = |it: &Member| self.story.plain_name(it.pid) == Some("manager");
+        let acts = |it: &&Member| self.story.is_busy(it.pid) && !self.story.is_asleep(it.pid);
+        let is_asked_in_vain = |it: &Member| is_manager(it) && !others.iter().any(acts);
         // Who is noted as asleep looks after each nap, and may have been woken just now.
         let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
             true if napped(member) < NAPS => Sleep::Awake,
             true if member.state != 'S' => Sleep::Looking,
             true => Sleep::Unlimited,
-            false => member.sleep(),
+            false => match member.sleep() {
+                Sleep::Awake if is_asked_in_vain(member) => Sleep::Looking,
+                sleep => sleep,
+            },
         };
         let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
         let deepest = sleeps
@@ -428,7 +435,8 @@ impl Watch<'_> {
                     return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
                 }
             }
-            let mut burning = others.iter().filter(|it| !self.story.is_asleep(it.pid));
+            let waits = |it: &Member| self.story.is_asleep(it.pid) || is_manager(it);
+            let mut burning = others.iter().filter(|it| !waits(it));
             if let Some(who) = burning.find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
                 let who = self.story.name(who);
                 let held = self.story.name_of(held[0]);
