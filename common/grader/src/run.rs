@@ -414,10 +414,10 @@ impl Watch<'_> {
             *sleep <= Sleep::Looking || looked(member) >= POLLS.1
         };
         let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
-        let polls_from = if held.is_empty() {
-            POLLS.0
-        } else {
-            POLLS_BESIDE_A_HOLD
+        // Nobody is accused of what a long wait has only put off.
+        let polls_from = match held.is_empty() || !self.run.missing.is_empty() {
+            true => POLLS.0,
+            false => POLLS_BESIDE_A_HOLD,
         };
         let only_polls =
             deepest == Sleep::Limited && self.since.looks >= polls_from && sleeps.iter().all(polls);

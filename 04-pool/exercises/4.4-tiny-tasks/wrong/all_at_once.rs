@@ -3,7 +3,10 @@
 /// Decodes all letters.
 fn decode_all(secret: &[u8]) -> Result<Vec<u8>> {
     let pool = Pool::new(2, |letter: u8| anyhow::Ok(turn(letter)))?;
-    let handed: Vec<_> = secret.iter().map(|letter| pool.apply_async(letter)).collect();
+    let handed: Vec<_> = secret
+        .iter()
+        .map(|letter| pool.apply_async(letter))
+        .collect();
     let mut plain = Vec::new();
     for letter in handed {
         plain.push(letter.get()?);
