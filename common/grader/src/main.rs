@@ -314,7 +314,7 @@ impl Office {
             .args(["archive", "--format=tar.gz", "--prefix=course/", "--output"])
             .arg(&file)
             .args(["HEAD", ".", ":(exclude)*/exercises/*/solution.rs"])
-            .arg(":(exclude)*/exercises/*/wrong")
+            .arg(":(exclude)*/exercises/*/wrong/*")
             .current_dir(&self.root)
             .status()
             .context("cannot run git")?;
