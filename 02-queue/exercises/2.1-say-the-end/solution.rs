@@ -1,14 +1,18 @@
 //! Two cooks put dishes on a counter, and a waiter serves them.
 //!
-//! An empty counter says nothing of the future. Only the parent knows when all cooks are done: it has
-//! joined them. So it is the one to close the counter; what lies there is served all the same, and
-//! then the waiter's loop ends.
+//! An empty counter says nothing of the future. Only the parent knows when all cooks are done: it
+//! has joined them. So it is the one to close the counter; what lies there is served all the same,
+//! and then the waiter's loop ends.
+
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use common::{Process, Queue};
 
 fn cook(dishes: u32, counter: &Queue<u32>) -> Result<()> {
     for dish in 1..=dishes {
+        sleep(Duration::from_millis(1)); // cooking takes its time
         counter.put(&dish)?;
     }
     Ok(())

@@ -1,10 +1,14 @@
 //! Two cooks put dishes on a counter, and a waiter serves them.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use common::{Process, Queue};
 
 fn cook(dishes: u32, counter: &Queue<u32>) -> Result<()> {
     for dish in 1..=dishes {
+        sleep(Duration::from_millis(1)); // cooking takes its time
         counter.put(&dish)?;
     }
     Ok(())

@@ -27,7 +27,7 @@ fn print_all(press: &mut Process, tray: &Queue<String>, pages: usize) -> Result<
 
 fn main() -> Result<()> {
     common::end_on_broken_pipe();
-    let pages = std::env::args().nth(1).map_or(Ok(40), |it| it.parse())?;
+    let pages = std::env::args().nth(1).map_or(Ok(100), |it| it.parse())?;
     let tray = Queue::with_capacity(300)?;
     let mut press = Process::spawn("press", || press(pages, &tray))?;
     let printed = print_all(&mut press, &tray, pages)?;

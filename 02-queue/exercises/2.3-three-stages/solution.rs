@@ -1,8 +1,9 @@
 //! Three stages with two workers each, and a small queue between each two.
 //!
-//! The end goes through the stages like the items do. Each queue is closed by the parent, when it has
-//! joined both workers that put into it: one of them may still be busy when the other has ended. And
-//! a worker's error is not lost: `?` makes it the worker's exit status, `all_well` the program's.
+//! The end goes through the stages like the items do. Each queue is closed by the parent, when it
+//! has joined both workers that put into it: one of them may still be busy when the other has
+//! ended. And a worker's error is not lost: `?` makes it the worker's exit status, `all_well` the
+//! program's.
 
 use anyhow::{Result, ensure};
 use common::{Process, Queue};

@@ -1,11 +1,12 @@
 //! Three stages, of which the middle one may crash.
 //!
-//! A scope waits for all of its processes at once. Whichever fails, the `join` that the parent is in
-//! returns, the others are stopped and killed, and the error names the one that began. When all goes
-//! well, the end goes through the stages as before.
+//! A scope waits for all of its processes at once. Whichever fails, the `join` that the parent is
+//! in returns, the others are stopped and killed, and the error names the one that began. When all
+//! goes well, the end goes through the stages as before.
 
-#[allow(unused_imports)] // you may need it
+#[allow(unused_imports)] // you may need some
 use anyhow::{Context, Result, ensure};
+#[allow(unused_imports)]
 use common::{Process, Queue};
 
 fn read(raw: &Queue<u64>) -> Result<()> {

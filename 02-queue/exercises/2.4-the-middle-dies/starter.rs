@@ -1,7 +1,8 @@
 //! Three stages, of which the middle one may crash.
 
-#[allow(unused_imports)] // you may need it
+#[allow(unused_imports)] // you may need some
 use anyhow::{Context, Result, ensure};
+#[allow(unused_imports)]
 use common::{Process, Queue};
 
 fn read(raw: &Queue<u64>) -> Result<()> {

@@ -1,6 +1,5 @@
 //! Builds one program that lies anywhere, with the crates that the desk may use.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,8 +82,42 @@ impl Crates {
     /// rustc cannot be run.
     pub fn compile(&self, source: &Path, program: &Path) -> Result<Result<(), String>> {
         let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
-        let mut command = Command::new(rustc);
-        command.args([
+        let mut rustc = Command::new(rustc);
+        rustc.args([
+            "--cap-lints",
+            "warn",
+            "-C",
+            "debuginfo=line-tables-only",
+            "-o",
+        ]);
+        self.run(rustc.arg(program), source)
+    }
+
+    /// Lets clippy read a program. `Err` is what it says.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn lint(&self, source: &Path) -> Result<Result<(), String>> {
+        let sysroot = Command::new("rustc")
+            .args(["--print", "sysroot"])
+            .output()?;
+        let sysroot = String::from_utf8_lossy(&sysroot.stdout).trim().to_owned();
+        let mut clippy = Command::new("clippy-driver");
+        clippy.env("LD_LIBRARY_PATH", Path::new(&sysroot).join("lib"));
+        clippy.args([
+            "--sysroot",
+            &sysroot,
+            "-D",
+            "warnings",
+            "--emit",
+            "metadata",
+            "-o",
+        ]);
+        self.run(clippy.arg("/dev/null"), source)
+    }
+
+    fn run(&self, compiler: &mut Command, source: &Path) -> Result<Result<(), String>> {
+        compiler.args([
             "--edition",
             "2024",
             "--crate-name",
@@ -92,28 +125,22 @@ impl Crates {
             "--crate-type",
             "bin",
         ]);
-        command.args(["-C", "debuginfo=line-tables-only", "--cap-lints", "warn"]);
-        command.args(["--error-format", "human", "--color", "never"]);
-        command
+        compiler.args(["--error-format", "human", "--color", "never"]);
+        compiler
             .arg("-L")
             .arg(format!("dependency={}", self.dependencies.display()));
         for (name, file) in &self.externs {
-            command
+            compiler
                 .arg("--extern")
                 .arg(format!("{name}={}", file.display()));
         }
         // The places that the program's messages name are then those that the student knows.
         let shown = source.strip_prefix(&self.root).unwrap_or(source);
-        command
-            .arg("-o")
-            .arg(program)
-            .arg(shown)
-            .current_dir(&self.root);
-        let output = command.output().context("cannot run rustc")?;
-        if output.status.success() {
-            return Ok(Ok(()));
-        }
-        drop(fs::remove_file(program));
-        Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()))
+        let output = compiler.arg(shown).current_dir(&self.root).output();
+        let output = output.with_context(|| format!("cannot run {:?}", compiler.get_program()))?;
+        Ok(match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        })
     }
 }

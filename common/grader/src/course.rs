@@ -171,8 +171,11 @@ impl Course {
             let Ok(folders) = fs::read_dir(root.join(chapter).join("exercises")) else {
                 continue;
             };
-            for folder in folders {
-                exercises.push(Exercise::load(folder?.path())?);
+            for folder in folders.map(|it| Ok::<_, std::io::Error>(it?.path())) {
+                let folder = folder?;
+                if folder.is_dir() {
+                    exercises.push(Exercise::load(folder)?);
+                }
             }
         }
         let key = |number: &str| -> Vec<u32> {

@@ -33,6 +33,8 @@ pub struct Member {
 pub enum Sleep {
     /// All its threads sleep in calls without a limit.
     Unlimited,
+    /// As before, but just now it looks for what it waits for, in vain until now.
+    Looking,
     /// All sleep, at least one with a limit, or in a call unknown here.
     Limited,
     /// It runs, or could.

@@ -77,10 +77,12 @@ pub fn judge(
             progress(&format!("run {runs} of {total}"));
             let seen = runner.run(program, run, seed)?;
             match finding(spec, run, &seen) {
-                Some(finding) if finding.verdict == Verdict::Wrong => wrong.push((seed, finding)),
+                Some(finding) if finding.verdict == Verdict::Wrong => {
+                    wrong.push((seed, finding.told(run, &seen)));
+                }
                 Some(finding) => {
                     let by_hand = by_hand(spec, run, seed);
-                    let finding = finding.told(run);
+                    let finding = finding.told(run, &seen);
                     return Ok(report(spec, runs, Some(finding), Some(by_hand)));
                 }
                 None => {}
@@ -104,7 +106,7 @@ pub fn judge(
             ));
         }
         let by_hand = by_hand(spec, run, seed);
-        return Ok(report(spec, runs, Some(finding.told(run)), Some(by_hand)));
+        return Ok(report(spec, runs, Some(finding), Some(by_hand)));
     }
     Ok(report(spec, runs, None, None))
 }
@@ -149,7 +151,7 @@ impl Finding {
     }
 
     /// With what was done to the program in this run.
-    fn told(mut self, run: &Run) -> Finding {
+    fn told(mut self, run: &Run, seen: &Seen) -> Finding {
         let said = |point: &Point, what: &str| {
             let Point {
                 process,
@@ -161,7 +163,7 @@ impl Finding {
             let act = before.iter().chain(after).next().map_or("", String::as_str);
             format!("{process:?} was {what} {side} its {act} number {nth}")
         };
-        if let Some(hold) = &run.hold {
+        if let Some(hold) = run.hold.as_ref().filter(|_| seen.was_held) {
             let until = match (&run.until, &run.until_line) {
                 (Some(until), _) => format!("until {:?} was at its own point", until.process),
                 (_, Some(line)) => format!("until {line:?} was printed"),

@@ -382,10 +382,11 @@ impl Watch<'_> {
         let then = |it: &Member| self.since.then.get(&it.pid).copied().unwrap_or_default();
         let burnt = |member: &Member| member.ticks - then(member).0;
         let napped = |member: &Member| member.naps().saturating_sub(then(member).1);
-        // Who is noted as asleep may have been woken just now. It has not if it has looked since.
+        // Who is noted as asleep looks after each nap, and may have been woken just now.
         let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
-            true if member.state == 'S' && napped(member) >= NAPS => Sleep::Unlimited,
-            true => Sleep::Awake,
+            true if napped(member) < NAPS => Sleep::Awake,
+            true if member.state != 'S' => Sleep::Looking,
+            true => Sleep::Unlimited,
             false => member.sleep(),
         };
         let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
@@ -401,6 +402,7 @@ impl Watch<'_> {
         };
         match deepest {
             Sleep::Unlimited => self.since.still += 1,
+            Sleep::Looking => {}
             Sleep::Limited => (self.since.still, self.since.looks) = (0, self.since.looks + 1),
             Sleep::Awake => self.since.still = 0,
         }
@@ -409,13 +411,13 @@ impl Watch<'_> {
         }
         let told = self.trace.deadlock();
         let polls = |(member, sleep): &(&Member, Sleep)| {
-            *sleep == Sleep::Unlimited || looked(member) >= POLLS.1
+            *sleep <= Sleep::Looking || looked(member) >= POLLS.1
         };
         let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
-        let polls_from = if held.is_empty() {
-            POLLS.0
-        } else {
-            POLLS_BESIDE_A_HOLD
+        // Nobody is accused of what a long wait has only put off.
+        let polls_from = match held.is_empty() || !self.run.missing.is_empty() {
+            true => POLLS.0,
+            false => POLLS_BESIDE_A_HOLD,
         };
         let only_polls =
             deepest == Sleep::Limited && self.since.looks >= polls_from && sleeps.iter().all(polls);
@@ -426,7 +428,8 @@ impl Watch<'_> {
                     return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
                 }
             }
-            if let Some(who) = others.iter().find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
+            let mut burning = others.iter().filter(|it| !self.story.is_asleep(it.pid));
+            if let Some(who) = burning.find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
                 let who = self.story.name(who);
                 let held = self.story.name_of(held[0]);
                 return Ok(Some(Trouble::Busy { who, held }));

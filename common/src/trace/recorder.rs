@@ -73,7 +73,9 @@ pub(crate) fn at(act: Act, object: ObjectId, limited: bool, outcome: Option<Outc
         }
     };
     recorder.record.write(kind, object, 0, "");
-    recorder.visit(act, side);
+    if outcome.is_none_or(|it| it == Outcome::Done) {
+        recorder.visit(act, side);
+    }
     true
 }
 

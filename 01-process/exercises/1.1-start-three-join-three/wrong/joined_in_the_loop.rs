@@ -11,4 +11,3 @@ fn bake_all() -> Result<()> {
     }
     Ok(())
 }
-

@@ -7,4 +7,3 @@ fn bake_all() -> Result<()> {
     ensure!(cake.join()?.success(), "no cake");
     Ok(())
 }
-

@@ -6,4 +6,3 @@ fn bake_all() -> Result<()> {
     bake("cake is", 40);
     Ok(())
 }
-

@@ -7,4 +7,3 @@ fn bake_all() -> Result<()> {
     sleep(Duration::from_millis(200));
     Ok(())
 }
-

@@ -6,4 +6,3 @@ fn bake_all() -> Result<()> {
     let _ = Process::spawn("cake", || bake("cake is", 40))?;
     Ok(())
 }
-

@@ -7,4 +7,3 @@ fn how(status: ExitStatus) -> String {
         None => "killed by signal 6".to_string(),
     }
 }
-

@@ -6,4 +6,3 @@ fn how(status: ExitStatus) -> String {
         None => "ended well".to_string(),
     }
 }
-

@@ -6,4 +6,3 @@ fn how(status: ExitStatus) -> String {
         false => format!("failed with {status}"),
     }
 }
-

@@ -6,4 +6,3 @@ fn how(status: ExitStatus) -> String {
         code => format!("failed with exit code {code}"),
     }
 }
-

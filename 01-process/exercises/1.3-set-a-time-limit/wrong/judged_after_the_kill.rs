@@ -8,4 +8,3 @@ fn finish(picture: &mut Process, limit: Duration) -> Result<&'static str> {
     let status = picture.join()?;
     Ok(if status.success() { "ready" } else { "spoilt" })
 }
-

@@ -11,4 +11,3 @@ fn finish(picture: &mut Process, limit: Duration) -> Result<&'static str> {
         }
     }
 }
-

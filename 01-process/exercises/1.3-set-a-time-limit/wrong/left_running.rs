@@ -8,4 +8,3 @@ fn finish(picture: &mut Process, limit: Duration) -> Result<&'static str> {
         None => Ok("given up"),
     }
 }
-

@@ -5,4 +5,3 @@ fn finish(picture: &mut Process, limit: Duration) -> Result<&'static str> {
     let status = picture.join_timeout(limit)?.unwrap();
     Ok(if status.success() { "ready" } else { "spoilt" })
 }
-

@@ -13,4 +13,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     let _music = Music(player.spawn()?);
     serve(open)
 }
-

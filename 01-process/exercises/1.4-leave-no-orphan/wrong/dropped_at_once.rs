@@ -4,4 +4,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     let _ = Process::spawn("music", move || -> io::Result<()> { Err(player.exec()) })?;
     serve(open)
 }
-

@@ -5,4 +5,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     ensure!(music.join()?.success(), "the music has failed");
     serve(open)
 }
-

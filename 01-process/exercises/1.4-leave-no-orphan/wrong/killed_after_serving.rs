@@ -7,4 +7,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     music.wait()?;
     served
 }
-

@@ -3,4 +3,3 @@
 fn shop(mut player: Command, _open: &Queue<()>) -> Result<()> {
     Err(player.exec().into())
 }
-

@@ -4,4 +4,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     let _music = Process::spawn("music", move || player.status().map(drop))?;
     serve(open)
 }
-

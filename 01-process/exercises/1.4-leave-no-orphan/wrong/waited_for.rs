@@ -5,4 +5,3 @@ fn shop(mut player: Command, open: &Queue<()>) -> Result<()> {
     ensure!(status.success(), "the music has failed");
     serve(open)
 }
-

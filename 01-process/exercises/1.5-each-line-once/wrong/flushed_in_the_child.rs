@@ -16,4 +16,3 @@ fn keep(log: Log) -> Result<()> {
     log.flush()?;
     Ok(())
 }
-

@@ -14,4 +14,3 @@ fn keep(log: Log) -> Result<()> {
     ensure!(night.join()?.success(), "there was no light at night");
     Ok(())
 }
-

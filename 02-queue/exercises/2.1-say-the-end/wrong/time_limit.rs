@@ -3,7 +3,10 @@
 /// Serves what is on the counter, and says how much it was.
 fn waiter(counter: &Queue<u32>) -> Result<()> {
     let mut served = 0;
-    while counter.get_timeout(std::time::Duration::from_millis(200)).is_ok() {
+    while counter
+        .get_timeout(std::time::Duration::from_millis(200))
+        .is_ok()
+    {
         served += 1;
     }
     println!("The waiter served {served} dishes.");

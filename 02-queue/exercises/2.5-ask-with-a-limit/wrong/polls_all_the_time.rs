@@ -1,4 +1,4 @@
-// BUSY: looks again and again, without sleeping.
+// WRONG: looks again and again, without sleeping.
 
 /// Asks for the square of a number. `None` if the answer takes longer than `LIMIT`.
 fn ask(clerk: &Connection<u32, (u32, u32)>, number: u32) -> Result<Option<u32>> {
