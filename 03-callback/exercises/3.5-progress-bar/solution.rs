@@ -1,68 +1,82 @@
-//! Two workers count what they have done, and their parent draws it.
+//! Two workers count what they have done, and their parent draws it on a screen.
 //!
 //! The sleep between two looks is a `join_timeout`, so the end of a worker wakes the parent at once, and
 //! a death is seen. The guard lives for one line: nobody waits for the lock while the bar is drawn. A
 //! last look comes after all have ended, since the one before may have been too early.
 
-#[allow(unused_imports)] // you may need some
 use std::{thread::sleep, time::Duration};
 
-#[allow(unused_imports)]
 use anyhow::{Result, ensure};
-use common::{Process, Value};
+use common::{Process, Queue, Value};
 
 const PIECES: u32 = 25;
 
 fn work(done: &Value<u32>) -> Result<()> {
     for _ in 0..PIECES {
-        *done.lock()? += 1; // the work itself is left out here
+        sleep(Duration::from_millis(1)); // the work
+        *done.lock()? += 1;
     }
     Ok(())
 }
 
-#[derive(Default)]
-struct Bar(u32);
+struct Bar<'a> {
+    percent: u32,
+    screen: &'a Queue<u32>,
+}
 
-impl Bar {
-    fn draw(&mut self, done: u32) {
+impl Bar<'_> {
+    fn draw(&mut self, done: u32) -> Result<()> {
         let percent = 100 * done / (2 * PIECES);
-        if percent > self.0 {
-            println!("progress: {percent} %");
-            self.0 = percent;
+        if percent > self.percent {
+            self.screen.put(&percent)?;
+            self.percent = percent;
         }
+        Ok(())
     }
+}
+
+fn show(screen: &Queue<u32>) -> Result<()> {
+    for percent in screen.iter() {
+        println!("progress: {} %", percent?);
+    }
+    Ok(())
 }
 
 // Your part begins here.
 
 /// Draws how far the work is, until it is done.
-fn watch(done: &Value<u32>, workers: &mut [Process; 2], bar: &mut Bar) -> Result<()> {
+fn watch(done: &Value<u32>, workers: &mut [Process; 2], bar: &mut Bar<'_>) -> Result<()> {
     for worker in workers {
         let status = loop {
             let so_far = *done.lock()?; // the guard ends with this line
-            bar.draw(so_far);
+            bar.draw(so_far)?;
             if let Some(status) = worker.join_timeout(Duration::from_millis(100))? {
                 break status;
             }
         };
         ensure!(status.success(), "{} failed", worker.name());
     }
-    bar.draw(*done.lock()?);
-    Ok(())
+    let all = *done.lock()?;
+    bar.draw(all)
 }
 
 // Your part ends here.
 
 fn main() -> Result<()> {
     common::end_on_broken_pipe();
-    let done = Value::new(0)?;
+    let (done, screen) = (Value::new(0)?, Queue::new()?);
+    let mut shows = Process::spawn("screen", || show(&screen))?;
     let mut workers = [
         Process::spawn("worker 1", || work(&done))?,
         Process::spawn("worker 2", || work(&done))?,
     ];
-    let mut bar = Bar::default();
-    watch(&done, &mut workers, &mut bar)?;
-    match bar.0 {
+    let screen = &screen;
+    let mut bar = Bar { percent: 0, screen };
+    let watched = watch(&done, &mut workers, &mut bar);
+    screen.close();
+    ensure!(shows.join()?.success(), "the screen failed");
+    watched?;
+    match bar.percent {
         100 => println!("The bar is full."),
         percent => println!("The bar has stopped at {percent} %."),
     }
