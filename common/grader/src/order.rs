@@ -23,6 +23,7 @@ struct Step {
 /// the other one begins. Their pids, and where each lock was made.
 pub fn opposite(events: impl Iterator<Item = Event>) -> Option<(u32, u32, [String; 2])> {
     let mut clocks: HashMap<u32, Clock> = HashMap::new();
+    let mut spawning: HashMap<u32, Clock> = HashMap::new();
     let mut said: HashMap<ObjectId, Clock> = HashMap::new();
     let mut held: HashMap<u32, BTreeSet<ObjectId>> = HashMap::new();
     let mut made: HashMap<ObjectId, String> = HashMap::new();
@@ -32,9 +33,15 @@ pub fn opposite(events: impl Iterator<Item = Event>) -> Option<(u32, u32, [Strin
         clocks.entry(pid).or_default().insert(pid, at);
         match event.what {
             What::Born { parent, .. } => {
-                let parents = clocks.get(&parent).cloned().unwrap_or_default();
+                // What the parent has learned since is no news to the child, which may begin late.
+                let parents = spawning.get(&parent).cloned().unwrap_or_default();
                 join(clocks.entry(pid).or_default(), &parents);
                 held.remove(&pid); // of a process that had this number before
+            }
+            What::Before {
+                act: Act::Spawn, ..
+            } => {
+                spawning.insert(pid, clocks[&pid].clone());
             }
             What::Ended { pid: child, .. } => {
                 let childs = clocks.get(&child).cloned().unwrap_or_default();

@@ -308,6 +308,17 @@ struct Since {
     then: HashMap<u32, (u64, u64, u64)>,
 }
 
+/// Whether the processes that are not held get on.
+#[derive(Clone, Copy, PartialEq)]
+enum Standing {
+    /// As far as one can see.
+    Moving,
+    /// They look again and again, with limits, and nothing comes of it.
+    Polling,
+    /// All sleep without a limit.
+    Still,
+}
+
 struct Watch<'a> {
     run: &'a Run,
     trace: &'a Trace,
@@ -329,27 +340,115 @@ impl Watch<'_> {
     }
 
     fn look(&mut self) -> Result<Option<Trouble>> {
+        // In this order: whoever is held, or has just begun, is in the picture of the family.
         self.read();
+        let first = self.held(self.holds.first);
+        self.was_held |= first.is_some();
+        if first.is_some() && !self.holds.meanwhile.is_empty() {
+            for hold in self.holds.meanwhile.drain(..) {
+                self.trace.release(hold);
+            }
+            self.since = Since::default();
+        }
+        let second = self.held(self.holds.second);
+        let meanwhile = self.holds.meanwhile.iter().map(|it| self.held(Some(*it)));
+        let held: Vec<u32> = meanwhile.chain([first, second]).flatten().collect();
         let family = family::family();
         let printed = self.program.printed()?;
         if let Some(excess) = excess(&family, printed) {
             return Ok(Some(Trouble::Excess(excess)));
         }
         let alive: Vec<Member> = family.iter().filter(|it| it.is_alive()).cloned().collect();
-        let is_holding = self
-            .holds
-            .first
-            .is_some_and(|it| self.trace.held(it).is_some());
-        self.was_held |= is_holding;
-        if is_holding && !self.holds.meanwhile.is_empty() {
-            for hold in self.holds.meanwhile.drain(..) {
-                self.trace.release(hold);
-            }
-            self.since = Since::default();
+        if alive.iter().map(|it| it.ticks).sum::<u64>() > 100 * self.run.seconds {
+            return Ok(Some(Trouble::Slow(self.story.moved())));
         }
-        let holds = [self.holds.first, self.holds.second].into_iter().flatten();
-        let holds = holds.chain(self.holds.meanwhile.iter().copied());
-        let held: Vec<u32> = holds.filter_map(|hold| self.trace.held(hold)).collect();
+        self.note_progress(&alive, printed);
+        if self.has_happened(first, second)? {
+            self.release();
+            return Ok(None);
+        }
+        let others: Vec<Member> = {
+            let others = alive.iter().filter(|it| !held.contains(&it.pid));
+            others.cloned().collect()
+        };
+        let sleeps: Vec<Sleep> = others.iter().map(|it| self.sleep(it, &others)).collect();
+        let standing = self.standing(&others, &sleeps, held.is_empty());
+        if held.is_empty() {
+            return Ok(self.alone(&alive, &sleeps, standing));
+        }
+        if self.run.no_zombie && standing == Standing::Still {
+            let zombie = family.iter().find(|it| !it.is_alive());
+            if let Some(zombie) = zombie {
+                return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
+            }
+        }
+        let waits = |it: &&Member| self.story.is_asleep(it.pid) || self.is_manager(it);
+        let mut burning = others.iter().filter(|it| !waits(it));
+        if let Some(who) = burning.find(|it| self.burnt(it) > BURNT_BESIDE_A_HOLD) {
+            let who = self.story.name(who);
+            let held = self.story.name_of(held[0]);
+            return Ok(Some(Trouble::Busy { who, held }));
+        }
+        if standing != Standing::Moving {
+            let name = self.run.hold.as_ref().map(|it| it.process.as_str());
+            let lives = |it: &Member| self.story.plain_name(it.pid) == name;
+            let may_come = first.is_some() || alive.iter().any(lives);
+            if may_come && !self.run.missing.is_empty() {
+                return Ok(Some(Trouble::NotTogether));
+            }
+            self.release();
+        }
+        Ok(None)
+    }
+
+    /// What it means that they stand, with nobody held.
+    fn alone(&self, alive: &[Member], sleeps: &[Sleep], standing: Standing) -> Option<Trouble> {
+        if let Some(story) = self.trace.deadlock() {
+            let is_circle = self.story.is_circle(alive);
+            let chain = story.lines().map(|line| line.trim().to_owned()).collect();
+            return Some(Trouble::Standstill { is_circle, chain });
+        }
+        let chain = || self.story.chain(alive);
+        match standing {
+            Standing::Still if self.since.still >= STILL_UNTOLD => {
+                let is_circle = self.story.is_circle(alive);
+                let chain = chain();
+                return Some(Trouble::Standstill { is_circle, chain });
+            }
+            Standing::Polling => return Some(Trouble::Polling { chain: chain() }),
+            _ => {}
+        }
+        let awake = alive
+            .iter()
+            .zip(sleeps)
+            .filter(|(_, it)| **it == Sleep::Awake);
+        let awake: Vec<&Member> = awake.map(|(member, _)| member).collect();
+        let [one] = awake[..] else { return None };
+        (self.burnt(one) > BURNT_ALONE).then(|| {
+            let who = self.story.name(one);
+            Trouble::Busy { who, held: None }
+        })
+    }
+
+    /// Who is at the point of a hold, and was not released.
+    fn held(&self, hold: Option<usize>) -> Option<u32> {
+        hold.and_then(|hold| self.trace.held(hold))
+    }
+
+    /// Whether that has happened for which the first one is held.
+    fn has_happened(&self, first: Option<u32>, second: Option<u32>) -> Result<bool> {
+        Ok(match (first, &self.run.until_line) {
+            (None, _) => false,
+            (_, Some(line)) => {
+                let (stdout, _) = self.program.output_so_far(PRINTED as usize)?;
+                stdout.lines().any(|it| it.starts_with(line.as_str()))
+            }
+            _ => second.is_some(),
+        })
+    }
+
+    /// Begins anew to count if anything has moved.
+    fn note_progress(&mut self, alive: &[Member], printed: u64) {
         let progress = Progress {
             events: self.story.progress,
             unseen: if self.story.got_on() {
@@ -366,47 +465,68 @@ impl Watch<'_> {
                 let in_vain = self.story.waits_in_vain(it.pid);
                 (it.pid, (it.ticks, it.naps(), in_vain))
             });
+            let then = then.collect();
             self.since = Since {
                 progress,
-                then: then.collect(),
+                then,
                 ..Since::default()
             };
         }
-        if self.released(&held)? {
-            return Ok(None);
-        }
-        if alive.iter().map(|it| it.ticks).sum::<u64>() > 100 * self.run.seconds {
-            return Ok(Some(Trouble::Slow(self.story.moved())));
-        }
-        let others: Vec<&Member> = alive.iter().filter(|it| !held.contains(&it.pid)).collect();
-        let then = |it: &Member| self.since.then.get(&it.pid).copied().unwrap_or_default();
-        let burnt = |member: &Member| member.ticks - then(member).0;
-        let napped = |member: &Member| member.naps().saturating_sub(then(member).1);
-        // Who waits for a manager's lock asks it after each nap who holds the lock.
-        let is_manager = |it: &Member| self.story.plain_name(it.pid) == Some("manager");
-        let acts = |it: &&Member| self.story.is_busy(it.pid) && !self.story.is_asleep(it.pid);
-        let is_asked_in_vain = |it: &Member| is_manager(it) && !others.iter().any(acts);
-        // Who is noted as asleep looks after each nap, and may have been woken just now.
-        let sleep = |member: &&Member| match self.story.is_asleep(member.pid) {
-            true if napped(member) < NAPS => Sleep::Awake,
-            true if member.state != 'S' => Sleep::Looking,
-            true => Sleep::Unlimited,
-            false => match member.sleep() {
-                Sleep::Awake if is_asked_in_vain(member) => Sleep::Looking,
-                sleep => sleep,
-            },
-        };
-        let sleeps: Vec<(&Member, Sleep)> = others.iter().map(|it| (*it, sleep(it))).collect();
-        let deepest = sleeps
-            .iter()
-            .map(|(_, sleep)| *sleep)
-            .max()
-            .unwrap_or(Sleep::Unlimited);
-        // In one call of this library it naps often.
-        let looked = |member: &Member| match self.story.waits_in_vain(member.pid) - then(member).2 {
-            0 if !self.story.is_busy(member.pid) => napped(member),
+    }
+
+    fn then(&self, member: &Member) -> (u64, u64, u64) {
+        self.since
+            .then
+            .get(&member.pid)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Processor time since anything moved.
+    fn burnt(&self, member: &Member) -> u64 {
+        member.ticks - self.then(member).0
+    }
+
+    /// Sleeps since anything moved.
+    fn napped(&self, member: &Member) -> u64 {
+        member.naps().saturating_sub(self.then(member).1)
+    }
+
+    /// How often it has looked in vain since then. In one call of this library it naps often.
+    fn looked(&self, member: &Member) -> u64 {
+        match self.story.waits_in_vain(member.pid) - self.then(member).2 {
+            0 if !self.story.is_busy(member.pid) => self.napped(member),
             in_vain => in_vain,
-        };
+        }
+    }
+
+    fn is_manager(&self, member: &Member) -> bool {
+        self.story.plain_name(member.pid) == Some("manager")
+    }
+
+    fn sleep(&self, member: &Member, others: &[Member]) -> Sleep {
+        // Who is noted as asleep looks after each nap, and may have been woken just now.
+        if self.story.is_asleep(member.pid) {
+            return match member.state {
+                _ if self.napped(member) < NAPS => Sleep::Awake,
+                'S' => Sleep::Unlimited,
+                _ => Sleep::Looking,
+            };
+        }
+        // Who waits for a manager's lock asks it after each nap who holds the lock.
+        let acts = |it: &Member| self.story.is_busy(it.pid) && !self.story.is_asleep(it.pid);
+        match member.sleep() {
+            Sleep::Awake if self.is_manager(member) && !others.iter().any(acts) => Sleep::Looking,
+            sleep => sleep,
+        }
+    }
+
+    /// Counts this look.
+    fn standing(&mut self, others: &[Member], sleeps: &[Sleep], is_nobody_held: bool) -> Standing {
+        if others.is_empty() {
+            return Standing::Still;
+        }
+        let deepest = sleeps.iter().copied().max().unwrap_or(Sleep::Unlimited);
         match deepest {
             Sleep::Unlimited => self.since.still += 1,
             Sleep::Looking => {}
@@ -416,83 +536,20 @@ impl Watch<'_> {
         if std::mem::replace(&mut self.since.length, self.length) != self.length {
             self.since.still = 0;
         }
-        let told = self.trace.deadlock();
-        let polls = |(member, sleep): &(&Member, Sleep)| {
-            *sleep <= Sleep::Looking || looked(member) >= POLLS.1
-        };
-        let stands_still = deepest == Sleep::Unlimited && self.since.still >= STILL;
         // Nobody is accused of what a long wait has only put off.
-        let polls_from = match held.is_empty() || !self.run.missing.is_empty() {
+        let enough = match is_nobody_held || !self.run.missing.is_empty() {
             true => POLLS.0,
             false => POLLS_BESIDE_A_HOLD,
         };
-        let only_polls =
-            deepest == Sleep::Limited && self.since.looks >= polls_from && sleeps.iter().all(polls);
-        if !held.is_empty() {
-            if self.run.no_zombie && (stands_still || others.is_empty()) {
-                let zombie = family.iter().find(|it| !it.is_alive());
-                if let Some(zombie) = zombie {
-                    return Ok(Some(Trouble::Zombie(self.story.name(zombie))));
-                }
-            }
-            let waits = |it: &Member| self.story.is_asleep(it.pid) || is_manager(it);
-            let mut burning = others.iter().filter(|it| !waits(it));
-            if let Some(who) = burning.find(|it| burnt(it) > BURNT_BESIDE_A_HOLD) {
-                let who = self.story.name(who);
-                let held = self.story.name_of(held[0]);
-                return Ok(Some(Trouble::Busy { who, held }));
-            }
-            if others.is_empty() || stands_still || only_polls || told.is_some() {
-                let name = self.run.hold.as_ref().map(|it| it.process.as_str());
-                let lives = |it: &Member| self.story.plain_name(it.pid) == name;
-                let may_come = is_holding || alive.iter().any(lives);
-                if may_come && !self.run.missing.is_empty() {
-                    return Ok(Some(Trouble::NotTogether));
-                }
-                self.release();
-            }
-            return Ok(None);
-        }
-        let chain = || self.story.chain(&alive);
-        let is_told = told.is_some();
-        if is_told || (deepest == Sleep::Unlimited && self.since.still >= STILL_UNTOLD) {
-            let is_circle = self.story.is_circle(&alive);
-            let chain = told.map_or_else(chain, |story| lines(&story));
-            return Ok(Some(Trouble::Standstill { is_circle, chain }));
-        }
-        if only_polls {
-            return Ok(Some(Trouble::Polling { chain: chain() }));
-        }
-        let burns = |(member, sleep): &&(&Member, Sleep)| {
-            *sleep == Sleep::Awake && burnt(member) > BURNT_ALONE
+        let mut all = others.iter().zip(sleeps);
+        let polls = |(member, sleep): (&Member, &Sleep)| {
+            *sleep <= Sleep::Looking || self.looked(member) >= POLLS.1
         };
-        let others_wait = sleeps
-            .iter()
-            .filter(|(_, sleep)| *sleep == Sleep::Awake)
-            .count()
-            == 1;
-        if let Some((who, _)) = sleeps.iter().find(burns).filter(|_| others_wait) {
-            let who = self.story.name(who);
-            return Ok(Some(Trouble::Busy { who, held: None }));
+        match deepest {
+            Sleep::Unlimited if self.since.still >= STILL => Standing::Still,
+            Sleep::Limited if self.since.looks >= enough && all.all(polls) => Standing::Polling,
+            _ => Standing::Moving,
         }
-        Ok(None)
-    }
-
-    /// Lets those who are held go on if what they were held for has happened.
-    fn released(&mut self, held: &[u32]) -> Result<bool> {
-        let happened = match (&self.run.until, &self.run.until_line) {
-            (Some(_), _) => held.len() == 2,
-            (None, Some(line)) => {
-                let (stdout, _) = self.program.output_so_far(PRINTED as usize)?;
-                !held.is_empty() && stdout.lines().any(|it| it.starts_with(line.as_str()))
-            }
-            (None, None) => false,
-        };
-        if happened {
-            self.was_held = true;
-            self.release();
-        }
-        Ok(happened)
     }
 
     fn release(&mut self) {
@@ -503,10 +560,6 @@ impl Watch<'_> {
         }
         self.since = Since::default();
     }
-}
-
-fn lines(story: &str) -> Vec<String> {
-    story.lines().map(|line| line.trim().to_owned()).collect()
 }
 
 fn excess(family: &[Member], printed: u64) -> Option<String> {
