@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use grader::build::Crates;
 use grader::course::Course;
@@ -18,7 +18,7 @@ use grader::{class, judge, run, selfcheck};
 
 /// Exercises, and a grader that says which mistake it is.
 #[derive(Parser)]
-#[command(bin_name = "cargo grade", args_conflicts_with_subcommands = true)]
+#[command(bin_name = "cargo grade")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Cmd>,
@@ -124,6 +124,11 @@ fn grade() -> Result<bool> {
         course,
         root,
     };
+    if let (Some(_), Some(number)) = (&cli.command, &cli.grade.number) {
+        bail!(
+            "{number:?} is in front of a command: write it behind, as in `cargo grade start 2.1`"
+        );
+    }
     match cli.command {
         None => match &cli.grade.number {
             None => office.list(),
