@@ -190,6 +190,23 @@ fn a_class_is_a_table() {
 }
 
 #[test]
+fn an_archive_has_no_solutions() {
+    let folder = Folder::new("pack");
+    let archive = folder.0.join("course.tar.gz");
+    let archive = archive.to_str().unwrap();
+    let output = grade(&folder, &["pack", archive]);
+    if said(&output).contains("not a git repository") {
+        return; // nor is there anything to make an archive of
+    }
+    assert!(output.status.success(), "{}", said(&output));
+    let list = Command::new("tar").args(["tzf", archive]).output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let has = |name: &str| list.lines().any(|it| it.ends_with(name));
+    assert!(has("2.1-say-the-end/starter.rs") && has("course/README.md"));
+    assert!(!has("solution.rs") && !list.contains("/wrong/"));
+}
+
+#[test]
 fn whoever_ends_the_grader_ends_the_program() {
     let desk = Folder::new("ended");
     let program = desk.0.join("waits.rs");
