@@ -35,7 +35,7 @@ fn teller(accounts: &[Value<i64>], from: usize, to: usize) -> Result<()> {
 
 fn auditor(accounts: &[Value<i64>]) -> Result<()> {
     for _ in 0..TRANSFERS {
-        let guards = accounts.iter().map(Value::lock);
+        let guards = accounts.iter().map(|it| it.lock());
         let guards = guards.collect::<Result<Vec<_>, _>>()?;
         let sum: i64 = guards.iter().map(|it| **it).sum();
         ensure!(sum == 400, "an audit found {sum}");
@@ -47,9 +47,11 @@ fn auditor(accounts: &[Value<i64>]) -> Result<()> {
 fn main() -> Result<()> {
     common::end_on_broken_pipe();
     let to_itself = std::env::args().any(|it| it == "self");
-    let (a, b) = (Value::new(100)?, Value::new(100)?);
-    let (c, d) = (Value::new(100)?, Value::new(100)?);
-    let accounts = &[a, b, c, d];
+    let account_0 = Value::new(100)?;
+    let account_1 = Value::new(100)?;
+    let account_2 = Value::new(100)?;
+    let account_3 = Value::new(100)?;
+    let accounts = &[account_0, account_1, account_2, account_3];
     let target = if to_itself { 2 } else { 3 };
     let mut all = [
         Process::spawn("teller 1", || teller(accounts, 0, 1))?,

@@ -101,6 +101,9 @@ pub struct Run {
     pub at_most: Vec<AtMost>,
     /// What went wrong, in a sentence, if the output is another.
     pub why: String,
+    /// A process that waits with limits, again and again, for so many of the grader's looks, stands
+    /// still as well.
+    pub patience: u32,
     /// Of processor time, which all its processes may take together.
     pub seconds: u64,
 }
@@ -124,6 +127,7 @@ impl Default for Run {
             kill: None,
             at_most: Vec::new(),
             why: String::new(),
+            patience: 500,
             seconds: 30,
         }
     }

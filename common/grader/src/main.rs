@@ -24,7 +24,7 @@ struct Cli {
     command: Option<Cmd>,
     #[command(flatten)]
     grade: Grade,
-    /// Where the programs lie, in `src/bin`: a repository of the class, for instance
+    /// Another desk than `common/desk`: a folder with a `src/bin`
     #[arg(long, global = true, value_name = "DIR")]
     desk: Option<PathBuf>,
 }
@@ -47,18 +47,28 @@ struct Grade {
 #[derive(Subcommand)]
 enum Cmd {
     /// Put an exercise on the desk, and print its task
-    Start { number: String },
+    Start {
+        /// Such as 2.1
+        number: String,
+    },
     /// The next of three hints
-    Hint { number: String },
+    Hint {
+        /// Such as 2.1
+        number: String,
+    },
     /// The solution, once yours has passed
     Solution {
+        /// Such as 2.1
         number: String,
         /// Also before that
         #[arg(long)]
         anyway: bool,
     },
     /// Put the starter there again; your program is kept beside it
-    Reset { number: String },
+    Reset {
+        /// Such as 2.1
+        number: String,
+    },
     /// Judge everything on the desk
     All {
         /// Write the verdicts as data, too
@@ -84,7 +94,7 @@ enum Cmd {
         /// How often each program is judged
         #[arg(long, default_value_t = 1)]
         times: u64,
-        /// Of a program, how often: the solutions
+        /// How often each solution is judged; as the others, if not said
         #[arg(long, value_name = "TIMES")]
         solutions: Option<u64>,
     },
@@ -159,16 +169,24 @@ struct Office {
 impl Office {
     fn list(&self) -> Result<bool> {
         println!("       minutes  title");
-        let mut next = None;
+        let mut next: Option<(&str, bool)> = None;
         for exercise in &self.course.exercises {
             let spec = &exercise.spec;
             let state = self.desk.state(exercise);
-            if next.is_none() && !self.desk.has_passed(exercise) {
+            // What lies on the desk comes first.
+            let is_better = next.is_none_or(|(_, is_new)| is_new && !state.is_empty());
+            if is_better && !self.desk.has_passed(exercise) {
                 next = Some((spec.number.as_str(), state.is_empty()));
             }
+            let state = match state.as_str() {
+                "" | "PASS" => state,
+                _ if self.desk.has_passed(exercise) => state + ", has passed before",
+                _ => state,
+            };
+            let (number, minutes, title) = (&spec.number, spec.minutes, &spec.title);
             println!(
-                "{:5}  {:7}  {:42} {state}",
-                spec.number, spec.minutes, spec.title
+                "{}",
+                format!("{number:5}  {minutes:7}  {title:42} {state}").trim_end()
             );
         }
         println!();
@@ -200,7 +218,13 @@ impl Office {
     fn hint(&mut self, number: &str) -> Result<bool> {
         let exercise = self.course.exercise(number)?;
         let (at, hint) = self.desk.next_hint(exercise)?;
-        println!("Hint {at} of {}: {hint}", exercise.hints()?.len());
+        let all = exercise.hints()?.len();
+        println!("Hint {at} of {all}: {hint}");
+        if at == all {
+            println!(
+                "\nThat is the last one. `cargo grade solution {number} --anyway` shows a solution."
+            );
+        }
         Ok(true)
     }
 
@@ -235,10 +259,12 @@ impl Office {
             .file
             .clone()
             .unwrap_or_else(|| self.desk.file(exercise));
-        let file = file.canonicalize().with_context(|| match options.file {
-            Some(_) => format!("there is no {}", file.display()),
-            None => format!("it is not on the desk: begin with `cargo grade start {number}`"),
-        })?;
+        let Ok(file) = file.canonicalize() else {
+            match options.file {
+                Some(_) => bail!("there is no {}", file.display()),
+                None => bail!("it is not on the desk: begin with `cargo grade start {number}`"),
+            }
+        };
         let (crates, runner) = self.prepare()?;
         loop {
             let saved = fs::metadata(&file)?.modified()?;

@@ -30,11 +30,9 @@ const STILL: u32 = 4;
 const NAPS: u64 = 2;
 /// So many, if the library itself ought to have said it before, or somebody waits outside of it.
 const STILL_UNTOLD: u32 = 50;
-/// Who sleeps with a limit, again and again, without anything moving: so many looks, and so many
-/// sleeps.
-const POLLS: (u32, u64) = (500, 10);
-/// While another one is held, it is enough that it goes on so.
-const POLLS_BESIDE_A_HOLD: u32 = 50;
+/// Who sleeps with a limit, again and again, without anything moving, for a run's `patience`, must
+/// have slept so often.
+const POLLS: u64 = 10;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
 /// nobody else can go on.
 const BURNT_BESIDE_A_HOLD: u64 = 20;
@@ -372,7 +370,7 @@ impl Watch<'_> {
             others.cloned().collect()
         };
         let sleeps: Vec<Sleep> = others.iter().map(|it| self.sleep(it, &others)).collect();
-        let standing = self.standing(&others, &sleeps, held.is_empty());
+        let standing = self.standing(&others, &sleeps);
         if held.is_empty() {
             return Ok(self.alone(&alive, &sleeps, standing));
         }
@@ -522,7 +520,7 @@ impl Watch<'_> {
     }
 
     /// Counts this look.
-    fn standing(&mut self, others: &[Member], sleeps: &[Sleep], is_nobody_held: bool) -> Standing {
+    fn standing(&mut self, others: &[Member], sleeps: &[Sleep]) -> Standing {
         if others.is_empty() {
             return Standing::Still;
         }
@@ -536,18 +534,15 @@ impl Watch<'_> {
         if std::mem::replace(&mut self.since.length, self.length) != self.length {
             self.since.still = 0;
         }
-        // Nobody is accused of what a long wait has only put off.
-        let enough = match is_nobody_held || !self.run.missing.is_empty() {
-            true => POLLS.0,
-            false => POLLS_BESIDE_A_HOLD,
-        };
         let mut all = others.iter().zip(sleeps);
         let polls = |(member, sleep): (&Member, &Sleep)| {
-            *sleep <= Sleep::Looking || self.looked(member) >= POLLS.1
+            *sleep <= Sleep::Looking || self.looked(member) >= POLLS
         };
         match deepest {
             Sleep::Unlimited if self.since.still >= STILL => Standing::Still,
-            Sleep::Limited if self.since.looks >= enough && all.all(polls) => Standing::Polling,
+            Sleep::Limited if self.since.looks >= self.run.patience && all.all(polls) => {
+                Standing::Polling
+            }
             _ => Standing::Moving,
         }
     }

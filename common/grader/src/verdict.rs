@@ -116,7 +116,7 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         if let Some(command) = &self.by_hand {
-            writeln!(f, "By hand: {command}")?;
+            writeln!(f, "{command}")?;
         }
         match verdict {
             Verdict::Pass => writeln!(f, "The solution: cargo grade solution {exercise}"),

@@ -96,7 +96,7 @@ fn from_the_start_to_the_solution() {
         &desk,
         &["2.1"],
         1,
-        &["WRONG", "expected: ", "By hand: ", "book/src/queue.md"],
+        &["WRONG", "expected: ", "By hand", "book/src/queue.md"],
     );
     says(&desk, &[], 0, &["WRONG"]);
     says(&desk, &["solution", "2.1"], 2, &["--anyway"]);
