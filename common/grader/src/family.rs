@@ -66,6 +66,9 @@ impl Member {
 
     /// In what it sleeps.
     pub fn sleep(&self) -> Sleep {
+        if self.state == 'T' {
+            return Sleep::Unlimited; // until somebody sends `SIGCONT`
+        }
         let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else {
             return Sleep::Awake;
         };

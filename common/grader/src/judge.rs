@@ -278,9 +278,7 @@ fn trouble(run: &Run, trouble: &Trouble) -> Option<Finding> {
             Finding::new(Verdict::Leak, says).with([who.clone()])
         }
         Trouble::Slow(moved) => {
-            let seconds = run.seconds;
-            let says =
-                format!("It goes on and on, and was ended after {seconds} s of processor time.");
+            let says = "It goes on and on, and was ended.";
             Finding::new(Verdict::Slow, says).with([format!("So far: {moved}.")])
         }
         Trouble::Orphans(_) | Trouble::Files(_) => return None,

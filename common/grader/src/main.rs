@@ -265,6 +265,7 @@ impl Office {
                 None => bail!("it is not on the desk: begin with `cargo grade start {number}`"),
             }
         };
+        ensure!(file.is_file(), "{} is no file", file.display());
         let (crates, runner) = self.prepare()?;
         loop {
             let saved = fs::metadata(&file)?.modified()?;

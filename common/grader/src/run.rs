@@ -34,9 +34,14 @@ const STILL_UNTOLD: u32 = 50;
 /// have slept so often.
 const POLLS: u64 = 10;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
-/// nobody else can go on.
-const BURNT_BESIDE_A_HOLD: u64 = 20;
-const BURNT_ALONE: u64 = 300;
+/// nobody else can go on. The second number is for who makes no call that is written down: it may
+/// compute.
+const BURNT_BESIDE_A_HOLD: [u64; 2] = [20, 200];
+const BURNT_ALONE: [u64; 2] = [300, 500];
+/// Looks at which nobody ran, all together, in a run and while a process is held: who says "still
+/// waiting" now and then moves, and yet never ends.
+const ASLEEP: u32 = 12_000;
+const ASLEEP_BESIDE_A_HOLD: u32 = 600;
 /// Looks that a process may outlive the program by.
 const GRACE: u32 = 100;
 /// No program here needs more.
@@ -219,15 +224,17 @@ impl Runner {
             length: 0,
             since: Since::default(),
             was_held: false,
+            asleep: [0; 2],
         };
         let seen = self.watch(&mut watch);
         family::end();
         let mut seen = seen?;
-        let files = fs::read_dir(&folder)?.flatten();
+        // A program may have removed it.
+        let files = fs::read_dir(&folder).into_iter().flatten().flatten();
         let files: Vec<_> = files
             .map(|it| it.file_name().to_string_lossy().into_owned())
             .collect();
-        fs::remove_dir_all(&folder)?;
+        drop(fs::remove_dir_all(&folder));
         if !files.is_empty() && seen.trouble.is_none() {
             seen.trouble = Some(Trouble::Files(files));
         }
@@ -302,8 +309,21 @@ struct Since {
     still: u32,
     /// Events at the last look.
     length: usize,
-    /// Of each process: its processor time, and how often it had slept, and waited in vain.
-    then: HashMap<u32, (u64, u64, u64)>,
+    /// Of each process, what it had done.
+    then: HashMap<u32, Done>,
+}
+
+/// What a process has done.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    /// Processor time.
+    ticks: u64,
+    /// How often it has slept ...
+    naps: u64,
+    /// ... called the library ...
+    calls: u64,
+    /// ... and waited in vain.
+    in_vain: u64,
 }
 
 /// Whether the processes that are not held get on.
@@ -326,6 +346,8 @@ struct Watch<'a> {
     length: usize,
     since: Since,
     was_held: bool,
+    /// Looks at which nobody ran, in the run and while a process is held.
+    asleep: [u32; 2],
 }
 
 impl Watch<'_> {
@@ -357,7 +379,8 @@ impl Watch<'_> {
             return Ok(Some(Trouble::Excess(excess)));
         }
         let alive: Vec<Member> = family.iter().filter(|it| it.is_alive()).cloned().collect();
-        if alive.iter().map(|it| it.ticks).sum::<u64>() > 100 * self.run.seconds {
+        let ticks: u64 = alive.iter().map(|it| it.ticks).sum();
+        if ticks > 100 * self.run.seconds || self.asleep[0] > ASLEEP {
             return Ok(Some(Trouble::Slow(self.story.moved())));
         }
         self.note_progress(&alive, printed);
@@ -382,12 +405,14 @@ impl Watch<'_> {
         }
         let waits = |it: &&Member| self.story.is_asleep(it.pid) || self.is_manager(it);
         let mut burning = others.iter().filter(|it| !waits(it));
-        if let Some(who) = burning.find(|it| self.burnt(it) > BURNT_BESIDE_A_HOLD) {
+        if let Some(who) = burning.find(|it| self.burns(it, BURNT_BESIDE_A_HOLD)) {
             let who = self.story.name(who);
             let held = self.story.name_of(held[0]);
             return Ok(Some(Trouble::Busy { who, held }));
         }
-        if standing != Standing::Moving {
+        if self.asleep[1] > ASLEEP_BESIDE_A_HOLD {
+            self.release();
+        } else if standing != Standing::Moving {
             let name = self.run.hold.as_ref().map(|it| it.process.as_str());
             let lives = |it: &Member| self.story.plain_name(it.pid) == name;
             let may_come = first.is_some() || alive.iter().any(lives);
@@ -422,7 +447,7 @@ impl Watch<'_> {
             .filter(|(_, it)| **it == Sleep::Awake);
         let awake: Vec<&Member> = awake.map(|(member, _)| member).collect();
         let [one] = awake[..] else { return None };
-        (self.burnt(one) > BURNT_ALONE).then(|| {
+        self.burns(one, BURNT_ALONE).then(|| {
             let who = self.story.name(one);
             Trouble::Busy { who, held: None }
         })
@@ -460,8 +485,13 @@ impl Watch<'_> {
         };
         if progress != self.since.progress {
             let then = alive.iter().map(|it| {
-                let in_vain = self.story.waits_in_vain(it.pid);
-                (it.pid, (it.ticks, it.naps(), in_vain))
+                let done = Done {
+                    ticks: it.ticks,
+                    naps: it.naps(),
+                    calls: self.story.calls(it.pid),
+                    in_vain: self.story.waits_in_vain(it.pid),
+                };
+                (it.pid, done)
             });
             let then = then.collect();
             self.since = Since {
@@ -472,7 +502,8 @@ impl Watch<'_> {
         }
     }
 
-    fn then(&self, member: &Member) -> (u64, u64, u64) {
+    /// What it had done when anything moved.
+    fn then(&self, member: &Member) -> Done {
         self.since
             .then
             .get(&member.pid)
@@ -480,19 +511,22 @@ impl Watch<'_> {
             .unwrap_or_default()
     }
 
-    /// Processor time since anything moved.
-    fn burnt(&self, member: &Member) -> u64 {
-        member.ticks - self.then(member).0
+    /// Whether it has burnt so much processor time since anything moved.
+    fn burns(&self, member: &Member, [by_calls, by_work]: [u64; 2]) -> bool {
+        let then = self.then(member);
+        // Without room for its calls, nobody knows.
+        let has_called = self.trace.dropped() > 0 || self.story.calls(member.pid) > then.calls;
+        member.ticks - then.ticks > if has_called { by_calls } else { by_work }
     }
 
     /// Sleeps since anything moved.
     fn napped(&self, member: &Member) -> u64 {
-        member.naps().saturating_sub(self.then(member).1)
+        member.naps().saturating_sub(self.then(member).naps)
     }
 
     /// How often it has looked in vain since then. In one call of this library it naps often.
     fn looked(&self, member: &Member) -> u64 {
-        match self.story.waits_in_vain(member.pid) - self.then(member).2 {
+        match self.story.waits_in_vain(member.pid) - self.then(member).in_vain {
             0 if !self.story.is_busy(member.pid) => self.napped(member),
             in_vain => in_vain,
         }
@@ -525,6 +559,10 @@ impl Watch<'_> {
             return Standing::Still;
         }
         let deepest = sleeps.iter().copied().max().unwrap_or(Sleep::Unlimited);
+        if deepest != Sleep::Awake {
+            self.asleep[0] += 1;
+            self.asleep[1] += u32::from(self.holds.first.is_some());
+        }
         match deepest {
             Sleep::Unlimited => self.since.still += 1,
             Sleep::Looking => {}

@@ -14,6 +14,8 @@ pub struct Story {
     asleep: HashMap<u32, Wait>,
     /// What a process is about to do.
     doing: HashMap<u32, (Act, Option<ObjectId>)>,
+    /// How often it has begun a call that is written down.
+    calls: HashMap<u32, u64>,
     /// How often a limit was over.
     in_vain: HashMap<u32, u64>,
     /// Who has put to, and got from what is shared, and who has made it.
@@ -80,6 +82,7 @@ impl Story {
             }
             What::Before { act, object, .. } => {
                 self.doing.insert(pid, (act, object));
+                *self.calls.entry(pid).or_default() += 1;
             }
             What::After {
                 act,
@@ -161,6 +164,11 @@ impl Story {
         self.doing.contains_key(&pid)
     }
 
+    /// How often it has called the library, as far as that is written down.
+    pub fn calls(&self, pid: u32) -> u64 {
+        self.calls.get(&pid).copied().unwrap_or(0)
+    }
+
     /// How often it has waited until a limit was over.
     pub fn waits_in_vain(&self, pid: u32) -> u64 {
         self.in_vain.get(&pid).copied().unwrap_or(0)
@@ -198,6 +206,9 @@ impl Story {
                 }
                 None if member.waits_for_children() => {
                     format!("{name} waits for a child of its own to end")
+                }
+                None if member.state == 'T' => {
+                    format!("{name} is stopped by a signal, and nobody lets it go on")
                 }
                 None => format!("{name} sleeps, in a call that is not this library's"),
             });

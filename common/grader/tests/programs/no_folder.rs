@@ -1,0 +1,6 @@
+//! PASS
+//! [[run]]
+
+fn main() -> std::io::Result<()> {
+    std::fs::remove_dir(std::env::current_dir()?)
+}
