@@ -172,7 +172,7 @@ impl Finding {
             self.evidence
                 .push(format!("In this run {}, {until}.", said(hold, "held")));
         }
-        if let Some(kill) = &run.kill {
+        if let Some(kill) = run.kill.as_ref().filter(|_| seen.was_killed) {
             self.evidence
                 .push(format!("In this run {}.", said(kill, "killed")));
         }

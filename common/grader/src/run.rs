@@ -26,10 +26,10 @@ const LOOK: Duration = Duration::from_millis(10);
 const ROOM: usize = 200_000;
 /// So many looks at which nobody could go on, one after the other, are a standstill.
 const STILL: u32 = 4;
+/// For a verdict it takes so many, unless the library itself has said it before.
+const STILL_UNTOLD: u32 = 50;
 /// Who waits in the library naps, and looks after each nap: so often since anything moved.
 const NAPS: u64 = 2;
-/// So many, if the library itself ought to have said it before, or somebody waits outside of it.
-const STILL_UNTOLD: u32 = 50;
 /// Who sleeps with a limit, again and again, without anything moving, for a run's `patience`, must
 /// have slept so often.
 const POLLS: u64 = 10;
@@ -64,8 +64,10 @@ pub struct Seen {
     pub events: Vec<Event>,
     /// Why it was ended, or what it left behind.
     pub trouble: Option<Trouble>,
-    /// The process that was held came to its point.
+    /// The process that was to be held came to its point.
     pub was_held: bool,
+    /// And so did the one that was to be killed.
+    pub was_killed: bool,
 }
 
 /// What no run should come to.
@@ -202,7 +204,7 @@ impl Runner {
                 .map(|point| Ok(trace.hold(&hold(point, Then::Stop)?)?))
                 .collect::<Result<_>>()?,
         };
-        point(&run.kill, Then::Kill)?;
+        let kill = point(&run.kill, Then::Kill)?;
         let folder = self.scratch.join("run");
         fs::create_dir_all(&folder)?;
         let mut command = Command::new(&self.grade);
@@ -229,6 +231,7 @@ impl Runner {
         let seen = self.watch(&mut watch);
         family::end();
         let mut seen = seen?;
+        seen.was_killed = kill.is_some_and(|it| trace.held(it).is_some());
         // A program may have removed it.
         let files = fs::read_dir(&folder).into_iter().flatten().flatten();
         let files: Vec<_> = files
@@ -279,6 +282,7 @@ impl Runner {
             events,
             trouble,
             was_held: watch.was_held,
+            was_killed: false,
         })
     }
 }
