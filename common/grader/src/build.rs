@@ -93,11 +93,11 @@ impl Crates {
         self.run(rustc.arg(program), source)
     }
 
-    /// Lets clippy read a program. `Err` is what it says.
+    /// Lets clippy read a program, and write what it knows of it into a folder. `Err` is what it says.
     ///
     /// # Errors
     /// It cannot be run.
-    pub fn lint(&self, source: &Path) -> Result<Result<(), String>> {
+    pub fn lint(&self, source: &Path, folder: &Path) -> Result<Result<(), String>> {
         let sysroot = Command::new("rustc")
             .args(["--print", "sysroot"])
             .output()?;
@@ -111,9 +111,8 @@ impl Crates {
             "warnings",
             "--emit",
             "metadata",
-            "-o",
         ]);
-        self.run(clippy.arg("/dev/null"), source)
+        self.run(clippy.arg("--out-dir").arg(folder), source)
     }
 
     fn run(&self, compiler: &mut Command, source: &Path) -> Result<Result<(), String>> {
