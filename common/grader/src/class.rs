@@ -79,7 +79,8 @@ fn files(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let below = |path: PathBuf| match path.is_dir() {
         true if depth > 0 => files(&path, depth - 1),
         true => Vec::new(),
-        false => vec![path],
+        false if path.is_file() => vec![path],
+        false => Vec::new(), // a pipe would be read for ever
     };
     paths.into_iter().flat_map(below).collect()
 }
