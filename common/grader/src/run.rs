@@ -35,7 +35,8 @@ const NAPS: u64 = 2;
 const POLLS: u64 = 10;
 /// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
 /// nobody else can go on. The second number is for who makes no call that is written down: it may
-/// compute.
+/// compute. So many calls are more than one that waits and one that follows.
+const CALLS: u64 = 100;
 const BURNT_BESIDE_A_HOLD: [u64; 2] = [20, 200];
 const BURNT_ALONE: [u64; 2] = [300, 500];
 /// Looks at which nobody ran, all together, in a run and while a process is held: who says "still
@@ -519,8 +520,9 @@ impl Watch<'_> {
     fn burns(&self, member: &Member, [by_calls, by_work]: [u64; 2]) -> bool {
         let then = self.then(member);
         // Without room for its calls, nobody knows.
-        let has_called = self.trace.dropped() > 0 || self.story.calls(member.pid) > then.calls;
-        member.ticks - then.ticks > if has_called { by_calls } else { by_work }
+        let calls = self.story.calls(member.pid) - then.calls;
+        let is_by_calls = self.trace.dropped() > 0 || calls > CALLS;
+        member.ticks - then.ticks > if is_by_calls { by_calls } else { by_work }
     }
 
     /// Sleeps since anything moved.

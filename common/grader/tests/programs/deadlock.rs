@@ -1,7 +1,8 @@
 //! DEADLOCK
-//! evidence: programs/deadlock.rs:12
+//! evidence: programs/deadlock.rs:13
 //! [[run]]
 //! hold = { process = "one", after = "lock" }
+//! meanwhile = [{ process = "two", before = "lock" }]
 
 use common::{Process, Value};
 
