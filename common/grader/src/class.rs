@@ -54,7 +54,7 @@ pub fn judge_all(
         let files = files(&folder, 4);
         let mut verdicts = Vec::new();
         for exercise in &course.exercises {
-            let wanted = exercise.spec.number.replace('.', "-") + ".rs";
+            let wanted = exercise.spec.program() + ".rs";
             let file = files
                 .iter()
                 .find(|it| it.file_name().is_some_and(|it| *it == *wanted));

@@ -44,8 +44,7 @@ pub struct Spec {
     pub read: String,
     /// What to compare with the solution, after a pass.
     pub compare: String,
-    /// How often something must be done in each run, at the least: an act as in `common::trace`,
-    /// `process`, or `pool`.
+    /// What each run must do, and how often at the least.
     #[serde(default)]
     pub uses: Vec<Uses>,
     /// The runs, in which all must hold. The first that fails gives the verdict.
@@ -56,7 +55,7 @@ pub struct Spec {
 #[derive(Clone, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Uses {
-    /// `process`, `lock`, `put`, `get`, `close`, `claim`.
+    /// `process`, `close`, or an act: `lock`, `unlock`, `put`, `get`, `claim`, `spawn`.
     pub what: String,
     /// How often, at the least.
     pub at_least: u64,
@@ -205,6 +204,13 @@ impl Course {
                 numbers.join(", ")
             )
         })
+    }
+}
+
+impl Spec {
+    /// What its program on the desk is called, without `.rs`: `2-1`.
+    pub fn program(&self) -> String {
+        self.number.replace('.', "-")
     }
 }
 

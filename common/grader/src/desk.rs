@@ -42,7 +42,7 @@ impl Desk {
 
     /// Where an exercise's program lies, or would.
     pub fn file(&self, exercise: &Exercise) -> PathBuf {
-        let name = exercise.spec.number.replace('.', "-") + ".rs";
+        let name = exercise.spec.program() + ".rs";
         self.root.join("src/bin").join(name)
     }
 

@@ -45,17 +45,15 @@ pub fn judge_source(
     let program = runner.scratch().join("program");
     match crates.compile(source, &program)? {
         Ok(()) => judge(runner, &exercise.spec, &program, progress),
-        Err(message) => Ok(report(
-            &exercise.spec,
-            0,
-            Some(Finding {
-                verdict: Verdict::Compile,
-                says: "It does not build. The compiler says:".to_owned(),
-                evidence: some_lines(&message, 4 * SHOWN),
-            }),
-            None,
-        )),
+        Err(message) => Ok(not_built(&exercise.spec, &message)),
     }
+}
+
+/// What is said of a program that does not build, with the compiler's message.
+pub fn not_built(spec: &Spec, message: &str) -> Report {
+    let finding = Finding::new(Verdict::Compile, "It does not build. The compiler says:");
+    let finding = finding.with(some_lines(message, 4 * SHOWN));
+    report(spec, 0, Some(finding), None)
 }
 
 /// Judges a program that is built.
@@ -191,7 +189,7 @@ fn by_hand(spec: &Spec, run: &Run, seed: Option<u64>) -> Option<String> {
         ),
         _ => (String::new(), ""),
     };
-    let file = spec.number.replace('.', "-");
+    let file = spec.program();
     let args = match run.args.is_empty() {
         true => String::new(),
         false => format!(" -- {}", run.args.join(" ")),

@@ -209,7 +209,7 @@ impl Office {
         );
         println!(
             "Run it:   cargo run -p desk --bin {}",
-            number.replace('.', "-")
+            exercise.spec.program()
         );
         println!("Judge it: cargo grade {number}");
         Ok(true)

@@ -33,10 +33,10 @@ const NAPS: u64 = 2;
 /// Who sleeps with a limit, again and again, without anything moving, for a run's `patience`, must
 /// have slept so often.
 const POLLS: u64 = 10;
-/// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
-/// nobody else can go on. The second number is for who makes no call that is written down: it may
-/// compute. So many calls are more than one that waits and one that follows.
+/// So many calls are those of a loop, and not of one who computes and then waits.
 const CALLS: u64 = 100;
+/// Processor time, in ticks of 10 ms, that a process burns while another one is held, or while
+/// nobody else can go on. The second number is for who makes fewer calls: it may compute.
 const BURNT_BESIDE_A_HOLD: [u64; 2] = [20, 200];
 const BURNT_ALONE: [u64; 2] = [300, 500];
 /// Looks at which nobody ran, all together, in a run and while a process is held: who says "still

@@ -87,7 +87,7 @@ pub fn check(
             };
             let report = match &is_built {
                 Ok(()) => judge::judge(runner, &exercise.spec, &binary, &say)?,
-                Err(_) => judge::judge_source(runner, crates, exercise, &source, &say)?,
+                Err(message) => judge::not_built(&exercise.spec, message),
             };
             let word = report.verdict.word().to_owned();
             if word != row.stated && row.other.is_none() {
