@@ -1,0 +1,1 @@
+//! Looks at a program of this workspace from outside.
