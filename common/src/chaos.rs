@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::memory::SharedMemory;
 use crate::words::complain;
 
-/// How many points there are, numbered from 0.
+/// How many points there are where it delays, numbered from 0.
 pub(crate) const POINTS: usize = 12;
 
 const SHORT: Duration = Duration::from_micros(100);
@@ -27,7 +27,12 @@ const PART: u32 = 5;
 /// This process is at a point; says whether anybody asked for that.
 pub(crate) fn at(point: usize) -> bool {
     let chaos = CHAOS.get_or_init(|| asked_for(env::var_os("MP_CHAOS")));
-    chaos.as_ref().inspect(|chaos| chaos.at(point)).is_some()
+    if let Some(chaos) = chaos
+        && point < POINTS
+    {
+        chaos.at(point);
+    }
+    chaos.is_some()
 }
 
 /// This process was forked just now. How often its parent was at a point, the one before a spawn,

@@ -69,10 +69,11 @@
 //! and the next one, a point costs a look at one word.
 //!
 //! `MP_TRACE=FILE`, to see what a program has done: each process writes there what it does at these
-//! points, what it makes and closes, when it sleeps in a call without a limit and for what, and how
-//! its children end. What a process has done until it was killed is there. The file has room for
-//! 260,000 events, and counts those that find none; one of an earlier run is replaced, and any other
-//! file let be. A program that a process of the family starts in turn, if it uses this crate, joins
+//! points and around a join and a callback, what it makes and closes, when it sleeps in a call
+//! without a limit and for what, what a manager serves, and how all end. What a process has done
+//! until it was killed is there. The file has room for 260,000 events, or for as many as
+//! `MP_TRACE_EVENTS` says, and counts those that find none; one of an earlier run is replaced, and
+//! any other file let be. A program that a process of the family starts in turn, if it uses this crate, joins
 //! in. [`trace`] has the reader, and for tools more: to stop or kill a process at one of its points.
 //!
 //! `MP_ASLEEP=off`, to let processes wait on that wait for what cannot come: without it, one of them

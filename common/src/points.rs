@@ -9,8 +9,8 @@ use crate::trace::{self, ObjectId, Side};
 pub(crate) use crate::trace::{Act, Outcome};
 
 const _: () = assert!(
-    number(Act::Spawn, Side::After) < chaos::POINTS,
-    "the last one is counted, too"
+    number(Act::Spawn, Side::After) + 1 == chaos::POINTS,
+    "those behind it are delayed by nobody"
 );
 
 const fn number(act: Act, side: Side) -> usize {
@@ -35,14 +35,45 @@ pub(crate) fn around<T, E: Ending>(
     deadline: Deadline,
     body: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
+    around_with(act, object, deadline, body, |_| 0)
+}
+
+/// The same for what has a number, from 1 on, that the other side knows it by.
+#[inline]
+pub(crate) fn around_item<E: Ending>(
+    act: Act,
+    object: ObjectId,
+    deadline: Deadline,
+    body: impl FnOnce() -> Result<u32, E>,
+) -> Result<(), E> {
+    around_with(act, object, deadline, body, |&item| item).map(drop)
+}
+
+#[inline]
+fn around_with<T, E: Ending>(
+    act: Act,
+    object: ObjectId,
+    deadline: Deadline,
+    body: impl FnOnce() -> Result<T, E>,
+    item: impl FnOnce(&T) -> u32,
+) -> Result<T, E> {
     let points = Points::of(act, object, deadline);
     points.before();
     let result = body();
-    points.after(match &result {
-        Ok(_) => Outcome::Done,
-        Err(error) => error.outcome(),
-    });
+    match &result {
+        Ok(done) => points.after_item(Outcome::Done, item(done)),
+        Err(error) => points.after(error.outcome()),
+    }
     result
+}
+
+/// What has come of a wait.
+pub(crate) fn outcome<T, E>(waited: &Result<Option<T>, E>) -> Outcome {
+    match waited {
+        Ok(Some(_)) => Outcome::Done,
+        Ok(None) => Outcome::TimedOut,
+        Err(_) => Outcome::Failed,
+    }
 }
 
 /// The two points of an act, with one look for both, since it may take nanoseconds.
@@ -69,15 +100,20 @@ impl Points {
     #[inline]
     pub fn before(self) {
         if self.are_watched {
-            watched(self.act, self.object, self.deadline.is_limited(), None);
+            watched(self.act, self.object, self.deadline.is_limited(), None, 0);
         }
     }
 
     #[inline]
     pub fn after(self, outcome: Outcome) {
+        self.after_item(outcome, 0);
+    }
+
+    #[inline]
+    pub fn after_item(self, outcome: Outcome, item: u32) {
         if self.are_watched {
             let limited = self.deadline.is_limited();
-            watched(self.act, self.object, limited, Some(outcome));
+            watched(self.act, self.object, limited, Some(outcome), item);
         }
     }
 }
@@ -85,8 +121,8 @@ impl Points {
 /// Takes no [`Points`], which a fast path would have to put into memory for it.
 #[cold]
 #[inline(never)]
-fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>) {
-    let is_traced = trace::at(act, object, limited, outcome);
+fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>, item: u32) {
+    let is_traced = trace::at(act, object, limited, outcome, item);
     let side = outcome.map_or(Side::Before, |_| Side::After);
     let is_delayed = chaos::at(number(act, side));
     if !is_traced && !is_delayed {

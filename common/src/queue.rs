@@ -12,7 +12,7 @@ use crate::asleep::Deadlock;
 use crate::codec::{decode, encode, with_buffer};
 use crate::deadline::Deadline;
 use crate::object::Object;
-use crate::points::{Act, Ending, Outcome, around};
+use crate::points::{Act, Ending, Outcome, around_item};
 use crate::ring::{Ring, RingError};
 use crate::trace;
 
@@ -199,7 +199,7 @@ impl<T: Serialize> Queue<T> {
     fn put_at_a_point(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
         Self::encoded(item, |record| {
             let object = self.object().id();
-            around(Act::Put, object, deadline, || {
+            around_item(Act::Put, object, deadline, || {
                 self.ring.put(record, deadline)
             })
         })
@@ -207,7 +207,7 @@ impl<T: Serialize> Queue<T> {
 
     /// For who waits in a way of its own.
     pub(crate) fn put_until(&self, item: &T, deadline: Deadline) -> Result<(), PutError> {
-        Self::encoded(item, |record| self.ring.put(record, deadline))
+        Self::encoded(item, |record| self.ring.put(record, deadline).map(drop))
     }
 
     /// Encodes it before the lock is taken: no code of the user's runs under it.
@@ -250,7 +250,7 @@ impl<T: DeserializeOwned> Queue<T> {
     fn get_at_a_point(&self, deadline: Deadline) -> Result<T, GetError> {
         with_buffer(|record| {
             let object = self.object().id();
-            around(Act::Get, object, deadline, || {
+            around_item(Act::Get, object, deadline, || {
                 self.ring.get(record, deadline, &())
             })?;
             decode(record).map_err(GetError::Decode)

@@ -141,8 +141,9 @@ impl Ring {
         self.memory.len() - HEADER
     }
 
-    /// Adds the record at the end, waiting for room.
-    pub fn put(&self, record: &[u8], deadline: Deadline) -> Result<(), RingError> {
+    /// Adds the record at the end, waiting for room. The answer is its number: the same where it is
+    /// taken, and that of no other record that is in the ring with it.
+    pub fn put(&self, record: &[u8], deadline: Deadline) -> Result<u32, RingError> {
         let capacity = self.capacity();
         if record.len() > capacity {
             return Err(RingError::TooLarge {
@@ -173,7 +174,7 @@ impl Ring {
                 }
                 drop(locked);
                 ends.tail.wake(1);
-                return Ok(());
+                return Ok(number(tail));
             }
             // ANCHOR_END: put
             drop(locked);
@@ -189,14 +190,14 @@ impl Ring {
         }
     }
 
-    /// Takes the oldest record into `record`, waiting for one. After `close`, what is left can
-    /// still be taken.
+    /// Takes the oldest record into `record`, waiting for one, and says its number. After `close`,
+    /// what is left can still be taken.
     pub fn get(
         &self,
         record: &mut Vec<u8>,
         deadline: Deadline,
         taker: &impl Taker,
-    ) -> Result<(), RingError> {
+    ) -> Result<u32, RingError> {
         let ends = self.ends();
         loop {
             // As last seen by a consumer: `tail` is a line to fetch from the producer's core.
@@ -216,7 +217,7 @@ impl Ring {
             drop(locked);
             // All of them: the one in front may need more room than there is, the next one less.
             ends.head.wake(i32::MAX);
-            return Ok(());
+            return Ok(number(from));
             // ANCHOR_END: take
         }
     }
@@ -361,6 +362,11 @@ impl Ring {
 #[cold]
 fn overwritten() -> RingError {
     io::Error::new(io::ErrorKind::InvalidData, "the ring was overwritten").into()
+}
+
+/// Not 0.
+fn number(at: Position) -> u32 {
+    at.offset() / ALIGN as u32 + 1
 }
 
 /// A record of `length` bytes with its header, rounded up.

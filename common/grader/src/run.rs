@@ -627,6 +627,8 @@ fn hold(point: &Point, then: Then) -> Result<Hold> {
         Act::Get,
         Act::Claim,
         Act::Spawn,
+        Act::Join,
+        Act::Call,
     ];
     let act = acts.into_iter().find(|it| crate::story::word(*it) == act);
     Ok(Hold {

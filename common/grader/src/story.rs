@@ -80,6 +80,15 @@ impl Story {
             What::Made { object, .. } => {
                 self.maker.insert(object, pid);
             }
+            // The end that it waits for is told, and so is what it does when it is called back.
+            What::Before {
+                act: Act::Join | Act::Call,
+                ..
+            }
+            | What::After {
+                act: Act::Join | Act::Call,
+                ..
+            } => {}
             What::Before { act, object, .. } => {
                 self.doing.insert(pid, (act, object));
                 *self.calls.entry(pid).or_default() += 1;
@@ -279,5 +288,7 @@ pub fn word(act: Act) -> &'static str {
         Act::Get => "get",
         Act::Claim => "claim",
         Act::Spawn => "spawn",
+        Act::Join => "join",
+        Act::Call => "call",
     }
 }

@@ -8,6 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::wire::{PART, Reply, Request, Socket, retry};
 use crate::patience::{LOOKS_BY_SYSTEM_CALL, soon};
+use crate::trace;
 
 /// In place of a client's number: where new ones introduce themselves.
 const ENTRANCE: u64 = 0;
@@ -146,6 +147,9 @@ impl Server {
         let limit = self.limit;
         let next = self.objects.len() as u32;
         let object = self.objects.get_mut(id as usize);
+        if object.is_some() {
+            trace::serves(id, client.pid);
+        }
         let reply = match (request, object) {
             (Request::Announce(size), _) => {
                 client.inbox = Vec::new();

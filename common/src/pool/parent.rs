@@ -141,7 +141,7 @@ impl<'cb, R> Parent<'cb, R> {
         );
         self.backlog.borrow_mut().push_back(message);
         self.feed();
-        points.after(points::Outcome::Done);
+        points.after_item(points::Outcome::Done, id as u32);
     }
 
     /// Why no task can be submitted.
@@ -167,7 +167,7 @@ impl<'cb, R> Parent<'cb, R> {
         let before = backlog.len();
         while let Some(message) = backlog.front() {
             match self.shared.tasks.put(message, Deadline::NOW) {
-                Ok(()) => drop(backlog.pop_front()),
+                Ok(_) => drop(backlog.pop_front()),
                 // Full. Any other error shows when the outcomes fail to come.
                 Err(_) => return backlog.len() < before,
             }
@@ -250,7 +250,7 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
                 .results
                 .get(&mut message, Deadline::after(LONGEST_SLEEP), &())
             {
-                Ok(()) => {
+                Ok(_) => {
                     return match Notice::parse(&message) {
                         Some(Notice::Broken(reason)) => Err(PoolError::Workers(reason)),
                         _ => Ok(()),
@@ -283,7 +283,7 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
                 .shared
                 .results
                 .get(&mut message.borrow_mut(), deadline, &());
-            got.ok().map(|()| Step::Arrived)
+            got.ok().map(|_| Step::Arrived)
         };
         let look = || {
             // Before looking for more: it may have put its last notice just now.
@@ -297,11 +297,12 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
         let points = Points::of(Act::Get, self.shared.results.object().id(), deadline);
         points.before();
         let step = asleep::wait(deadline, pause, what, nap, look);
-        points.after(match step {
+        let outcome = match step {
             Ok(Some(Step::Arrived)) => points::Outcome::Done,
             Ok(_) => points::Outcome::TimedOut,
             Err(_) => points::Outcome::Failed,
-        });
+        };
+        points.after_item(outcome, wire::item(&message.borrow()));
         match step? {
             None | Some(Step::Fed) => return Ok(()),
             Some(Step::Ended(reason)) => {
@@ -344,11 +345,15 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
         let Some((first, deliver)) = self.reserve(id, wire::parse(message).1.count()) else {
             return;
         };
+        let results = self.shared.results.object().id();
+        let points = Points::of(Act::Call, results, Deadline::NEVER);
+        points.before();
         for (index, bytes) in (first..).zip(outcomes) {
             let outcome = decode::<Outcome<R>>(bytes)
                 .unwrap_or_else(|error| Err(TaskError::Decode(TaskData::Result, error).into()));
             deliver(index, outcome);
         }
+        points.after_item(points::Outcome::Done, id as u32);
     }
 
     /// The index of the first of these outcomes, and who receives them. Their places are taken

@@ -10,7 +10,7 @@ use crate::codec::{decode, encode};
 use crate::deadline::Deadline;
 use crate::memory::SharedMemory;
 use crate::object::Object;
-use crate::points::{Act, Outcome, Points, around};
+use crate::points::{Act, Outcome, Points, around_item};
 use crate::ring::{Ring, RingError, Taker};
 use crate::trace::ObjectId;
 
@@ -45,16 +45,18 @@ impl Shared {
     /// Takes a task, waiting for one.
     pub fn get_task(&self, task: &mut Vec<u8>, claim: &Claim<'_>) -> Result<(), RingError> {
         let (object, never) = (self.tasks.object().id(), Deadline::NEVER);
-        around(Act::Get, object, never, || {
-            self.tasks.get(task, never, claim)
+        around_item(Act::Get, object, never, || {
+            self.tasks.get(task, never, claim)?;
+            Ok(item(task))
         })
     }
 
     /// Sends outcomes, waiting for room.
     pub fn put_outcomes(&self, outcomes: &[u8]) -> Result<(), RingError> {
         let (object, never) = (self.results.object().id(), Deadline::NEVER);
-        around(Act::Put, object, never, || {
-            self.results.put(outcomes, never)
+        around_item(Act::Put, object, never, || {
+            self.results.put(outcomes, never)?;
+            Ok(item(outcomes))
         })
     }
 
@@ -77,7 +79,7 @@ impl Taker for Claim<'_> {
         let points = Points::of(Act::Claim, ObjectId::NONE, Deadline::NEVER);
         points.before();
         self.in_hand[self.worker].store(parse(record).0, SeqCst);
-        points.after(Outcome::Done);
+        points.after_item(Outcome::Done, item(record));
     }
 
     fn disclaim(&self, record: &[u8]) {
@@ -161,6 +163,11 @@ impl Batch {
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
+}
+
+/// What a message is in a trace: its submission.
+pub(super) fn item(message: &[u8]) -> u32 {
+    parse(message).0 as u32
 }
 
 /// The id and the values of a message.

@@ -16,6 +16,7 @@ use super::broken_pipe;
 use super::handover;
 use crate::asleep;
 use crate::points;
+use crate::trace;
 use crate::words::{chain, complain};
 
 /// What a process's closure may return: nothing, or a `Result` whose error ends the process with
@@ -128,6 +129,7 @@ pub(super) fn short_name(name: &str) -> [u8; 16] {
 
 /// Ends the process without the parent's exit handlers, of which it has a copy.
 fn exit(code: i32) -> ! {
+    trace::exits(code);
     // SAFETY: does not return, and nothing of this process is needed any more.
     unsafe { libc::_exit(code) }
 }

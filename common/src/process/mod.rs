@@ -23,7 +23,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 use crate::asleep::{self, Look, OWNER, Upon, readable, until_readable};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
-use crate::points::{Act, around};
+use crate::points::{self, Act, Points, around};
 use crate::trace::{self, ObjectId};
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
@@ -320,12 +320,8 @@ impl Process {
             }
             let names = Names(&indices, &processes);
             let upon = || Self::first_end_of(indices.iter().map(|&index| &*processes[index]));
-            wait_for_an_end(
-                &mut ends,
-                deadline,
-                format_args!("the first end of {names}"),
-                upon,
-            )?;
+            let what = format_args!("the first end of {names}");
+            wait_for_an_end(&mut ends, deadline, what, upon)?;
             match ends.iter().position(|end| end.any() == Some(true)) {
                 Some(at) => {
                     let index = indices[at];
@@ -446,7 +442,11 @@ fn wait_for_an_end(
     let ends = RefCell::new(ends);
     let nap = |limit| until_readable(&mut ends.borrow_mut(), limit);
     let look = || nap(Duration::ZERO).map_or_else(|| Look::InVain(upon()), Look::Found);
-    asleep::wait(deadline, LONGEST_SLEEP, what, nap, look)?.transpose()?;
+    let points = Points::of(Act::Join, ObjectId::NONE, deadline);
+    points.before();
+    let waited = asleep::wait(deadline, LONGEST_SLEEP, what, nap, look);
+    points.after(points::outcome(&waited));
+    waited?.transpose()?;
     Ok(())
 }
 

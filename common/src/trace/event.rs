@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Event {
     /// Which process.
     pub pid: u32,
+    /// Which of its threads. The first has the process's number.
+    pub thread: u32,
     /// How long after the beginning of the record. It never goes back in one thread, but may
     /// between two: the order of the events is the one that they are told in.
     pub time: Duration,
@@ -25,6 +27,11 @@ pub enum What {
         name: String,
         /// Its parent's pid.
         parent: u32,
+    },
+    /// The process, which has a parent here, ends itself.
+    Exits {
+        /// Its exit code, of which the parent gets the lowest eight bits.
+        code: i32,
     },
     /// The process has found that a child of its own has ended.
     Ended {
@@ -47,7 +54,7 @@ pub enum What {
     Before {
         /// What.
         act: Act,
-        /// With what; `None` for a spawn and a claim.
+        /// With what; `None` for a spawn, a claim and a join.
         object: Option<ObjectId>,
         /// Whether it will wait no longer than a limit, or not at all.
         limited: bool,
@@ -59,10 +66,22 @@ pub enum What {
         act: Act,
         /// With what.
         object: Option<ObjectId>,
+        /// Of what goes through a queue, its number: it is put and got under the same, which no
+        /// other item has that is in the queue at that time. Of what goes through a pool's queues,
+        /// and of a claim and a call, the number of the task, or of the tasks that were handed in
+        /// together; a worker may send their outcomes in several parts.
+        item: Option<u32>,
         /// Whether it would wait no longer than a limit, or not at all.
         limited: bool,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// The process, a manager's, does what a client has asked for.
+    Serves {
+        /// With what.
+        object: ObjectId,
+        /// The client's pid.
+        client: u32,
     },
     /// The process ends a queue.
     Close {
@@ -100,6 +119,10 @@ pub enum Act {
     Claim,
     /// It spawns a process.
     Spawn,
+    /// It waits for the end of a child, or for the first of several to end.
+    Join,
+    /// It hands a task's outcome to who submitted it, and calls back.
+    Call,
 }
 
 /// What came of an act.

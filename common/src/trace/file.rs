@@ -15,10 +15,11 @@ use super::record::{Memory, Record};
 use crate::atomic::Ordering::Relaxed;
 use crate::identity::Identity;
 
-/// In a file: eight mebibytes. The chapters' programs take a hundredth of it.
-const PLACES: usize = 1 << 18;
+/// In a file, unless another number is asked for: eight mebibytes. The chapters' programs take an
+/// eighth of it.
+pub(super) const PLACES: usize = 1 << 18;
 /// Two gibibytes.
-const MOST_PLACES: usize = 1 << 26;
+pub(super) const MOST_PLACES: usize = 1 << 26;
 
 /// Makes a record for a program that is yet to be started.
 pub(super) fn in_memory(places: usize) -> io::Result<(File, Record)> {
@@ -43,8 +44,8 @@ pub(super) fn open(path: &Path) -> io::Result<Record> {
 }
 
 /// Finds the record that this program is to write, or makes it: by what is there, this program is
-/// one that another of its family has started, or the first.
-pub(super) fn join(path: &Path) -> io::Result<Record> {
+/// one that another of its family has started, or the first. A new one has so many places.
+pub(super) fn join(path: &Path, places: usize) -> io::Result<Record> {
     loop {
         let mut options = File::options();
         options.read(true).write(true).create(true);
@@ -67,14 +68,14 @@ pub(super) fn join(path: &Path) -> io::Result<Record> {
                 fs::remove_file(fs::canonicalize(path)?)?;
             }
         } else if meta.nlink() > 0 {
-            return make(&file).inspect_err(|_| drop(file.set_len(0)));
+            return make(&file, places).inspect_err(|_| drop(file.set_len(0)));
         }
         // Somebody else has removed it before the lock.
     }
 }
 
-fn make(file: &File) -> io::Result<Record> {
-    let size = size(PLACES)?;
+fn make(file: &File, places: usize) -> io::Result<Record> {
+    let size = size(places)?;
     // Where a file has a size and no place on the disk, to write to it ends the process.
     // SAFETY: a system call on numbers.
     let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) };

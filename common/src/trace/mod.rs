@@ -33,7 +33,7 @@ use crate::atomic::Ordering::*;
 pub use event::{Act, Event, Hold, ObjectId, Outcome, Side, Then, What};
 use record::{FREE, RELEASED, Record, SET};
 pub(crate) use recorder::{
-    asleep, at, awake, born, close, ended, made, made_by_a_server, tell_deadlock,
+    asleep, at, awake, born, close, ended, exits, made, made_by_a_server, serves, tell_deadlock,
 };
 
 /// The record of a program's run, while it runs or afterwards.

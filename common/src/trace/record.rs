@@ -13,6 +13,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::event::{Act, Event, ObjectId, Outcome, What};
+use nix::unistd::gettid;
+
 use crate::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::deadline::now;
 use crate::identity::own_pid;
@@ -22,10 +24,12 @@ pub(super) type Memory = SharedMemory<Head, Place>;
 
 /// How many holds there can be.
 pub(super) const HOLDS: usize = 8;
-/// No text is longer, in bytes.
+/// No text is longer, in bytes: ten bits have room for that.
 const LONGEST_TEXT: usize = 1000;
+/// A thread's id has no more.
+const THREAD_BITS: u32 = 22;
 /// What a record begins with: its version, too.
-const MAGIC: u64 = u64::from_ne_bytes(*b"mptrace1");
+const MAGIC: u64 = u64::from_ne_bytes(*b"mptrace2");
 
 /// All zeroes at first.
 pub(super) struct Head {
@@ -107,6 +111,8 @@ pub(super) enum Kind {
     Close,
     Asleep,
     Awake,
+    Exits,
+    Serves,
     Before {
         act: Act,
         limited: bool,
@@ -118,13 +124,15 @@ pub(super) enum Kind {
     },
 }
 
-const ACTS: [Act; 6] = [
+const ACTS: [Act; 8] = [
     Act::Lock,
     Act::Unlock,
     Act::Put,
     Act::Get,
     Act::Claim,
     Act::Spawn,
+    Act::Join,
+    Act::Call,
 ];
 const OUTCOMES: [Outcome; 4] = [
     Outcome::Done,
@@ -144,12 +152,14 @@ impl Kind {
             Kind::Close => 5,
             Kind::Asleep => 6,
             Kind::Awake => 7,
-            Kind::Before { act, limited } => word(8, act, limited, 0),
+            Kind::Exits => 8,
+            Kind::Serves => 9,
+            Kind::Before { act, limited } => word(10, act, limited, 0),
             Kind::After {
                 act,
                 limited,
                 outcome,
-            } => word(9, act, limited, outcome as u8),
+            } => word(11, act, limited, outcome as u8),
         }
     }
 
@@ -166,8 +176,10 @@ impl Kind {
             5 => Kind::Close,
             6 => Kind::Asleep,
             7 => Kind::Awake,
-            8 => Kind::Before { act: act?, limited },
-            9 => Kind::After {
+            8 => Kind::Exits,
+            9 => Kind::Serves,
+            10 => Kind::Before { act: act?, limited },
+            11 => Kind::After {
                 act: act?,
                 limited,
                 outcome: outcome?,
@@ -186,8 +198,9 @@ const WORDS: usize = 7;
 /// How much of a text goes into one place.
 const PART: usize = WORDS * size_of::<u32>();
 
-/// Its first word is a [`Kind`]'s. Then an event's has the pid, the time, the object, another number
-/// and the length of the text, of which the third and the fourth are of two words.
+/// Its first word is a [`Kind`]'s. Then an event's has the pid, the time, the object and another
+/// number, of which the second and the third are of two words; and in the last the thread's id,
+/// which has 22 bits, and the length of the text.
 pub(super) struct Place {
     kind: AtomicU32,
     words: [AtomicU32; WORDS],
@@ -268,7 +281,7 @@ impl Record {
             object,
             object_high,
             number,
-            text.len() as u32,
+            (text.len() as u32) << THREAD_BITS | gettid().as_raw().cast_unsigned(),
         ];
         place.write(kind, words);
     }
@@ -294,7 +307,8 @@ impl Record {
             return None;
         };
         let (kind, words) = place.read()?;
-        let [pid, time, time_high, object, object_high, number, length] = words;
+        let [pid, time, time_high, object, object_high, number, last] = words;
+        let (thread, length) = (last & !(!0 << THREAD_BITS), last >> THREAD_BITS);
         let time = whole(time, time_high).saturating_sub(self.head().start.load(Relaxed));
         let number_of = whole(object, object_high);
         let object = ObjectId(number_of);
@@ -333,6 +347,13 @@ impl Record {
                 }
             }
             Kind::Awake => What::Awake,
+            Kind::Exits => What::Exits {
+                code: number.cast_signed(),
+            },
+            Kind::Serves => What::Serves {
+                object,
+                client: number,
+            },
             Kind::Before { act, limited } => What::Before {
                 act,
                 object: named,
@@ -345,12 +366,18 @@ impl Record {
             } => What::After {
                 act,
                 object: named,
+                item: (number != 0).then_some(number),
                 limited,
                 outcome,
             },
         };
         let time = Duration::from_nanos(time);
-        Some(Event { pid, time, what })
+        Some(Event {
+            pid,
+            thread,
+            time,
+            what,
+        })
     }
 }
 

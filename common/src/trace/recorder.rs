@@ -21,7 +21,7 @@ use crate::atomic::{AtomicU32, Ordering::*};
 use crate::identity::{Identity, own_pid};
 use crate::words::complain;
 
-const ACTS: usize = Act::Spawn as usize + 1;
+const ACTS: usize = Act::Call as usize + 1;
 /// How long a process that is held sleeps between two looks.
 const NAP: Duration = Duration::from_millis(1);
 /// After so many naps it asks whether the onlooker lives.
@@ -42,7 +42,7 @@ static RECORDER: OnceLock<Option<Recorder>> = OnceLock::new();
 fn recorder() -> Option<&'static Recorder> {
     let recorder = RECORDER.get_or_init(|| {
         let path = env::var_os("MP_TRACE")?;
-        match file::join(Path::new(&path)) {
+        match file::join(Path::new(&path), places()) {
             Ok(record) => Some(Recorder::new(record)),
             Err(error) => {
                 complain(&format!(
@@ -56,8 +56,33 @@ fn recorder() -> Option<&'static Recorder> {
     recorder.as_ref()
 }
 
+/// How many there are to be in a new record.
+fn places() -> usize {
+    let Some(text) = env::var_os("MP_TRACE_EVENTS") else {
+        return file::PLACES;
+    };
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number
+        .filter(|number| (1..=file::MOST_PLACES).contains(number))
+        .unwrap_or_else(|| {
+            complain(&format!(
+                "MP_TRACE_EVENTS is {text:?}: set it to how many events there is to be room for, \
+                 from 1 to {}; there is room for {} now",
+                file::MOST_PLACES,
+                file::PLACES
+            ));
+            file::PLACES
+        })
+}
+
 /// This process is at a point; says whether anybody asked for that.
-pub(crate) fn at(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>) -> bool {
+pub(crate) fn at(
+    act: Act,
+    object: ObjectId,
+    limited: bool,
+    outcome: Option<Outcome>,
+    item: u32,
+) -> bool {
     let Some(recorder) = recorder() else {
         return false;
     };
@@ -72,7 +97,7 @@ pub(crate) fn at(act: Act, object: ObjectId, limited: bool, outcome: Option<Outc
             (Side::After, after)
         }
     };
-    recorder.record.write(kind, object, 0, "");
+    recorder.record.write(kind, object, item, "");
     if outcome.is_none_or(|it| it == Outcome::Done) {
         recorder.visit(act, side);
     }
@@ -93,6 +118,22 @@ pub(crate) fn ended(pid: u32, status: ExitStatus) {
     if let Some(recorder) = recorder() {
         let (child, status) = (ObjectId(pid.into()), status.into_raw().cast_unsigned());
         recorder.record.write(Kind::Ended, child, status, "");
+    }
+}
+
+/// This process, a child, is about to end.
+pub(crate) fn exits(code: i32) {
+    if let Some(recorder) = recorder() {
+        let code = code.cast_unsigned();
+        recorder.record.write(Kind::Exits, ObjectId::NONE, code, "");
+    }
+}
+
+/// This process, a server, does what a client has asked for.
+pub(crate) fn serves(object: u32, client: u32) {
+    if let Some(recorder) = recorder() {
+        let object = ObjectId::of_a_server(own_pid(), object);
+        recorder.record.write(Kind::Serves, object, client, "");
     }
 }
 

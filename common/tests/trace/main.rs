@@ -36,6 +36,10 @@ trials![
     an_outcome_is_told,
     two_processes_never_have_a_lock_at_once,
     an_object_has_one_number_in_all_processes,
+    an_item_is_got_under_the_number_that_it_was_put_under,
+    a_task_is_told_from_its_submission_to_its_callback,
+    a_manager_says_whom_it_serves,
+    a_thread_is_told_from_another,
     ends_of_pipes_pools_and_managers_are_told_once,
     a_process_can_be_killed_at_any_moment,
     what_finds_no_room_is_counted,
@@ -49,6 +53,7 @@ trials![
     another_deadlock_is_no_error_either,
     a_sleeper_says_what_for,
     a_file_has_the_last_run,
+    a_file_has_room_for_as_many_events_as_are_asked_for,
     another_program_of_the_family_joins_in,
     a_file_that_is_no_record_is_let_be,
     who_cannot_write_says_so_once,
@@ -112,6 +117,8 @@ fn deeds(events: &[Event], pid: u32) -> Vec<String> {
         What::Made { kind, .. } => Some(format!("made {kind}")),
         What::Before { act, .. } => Some(format!("before {act:?}")),
         What::After { act, outcome, .. } => Some(format!("after {act:?}: {outcome:?}")),
+        What::Exits { code } => Some(format!("exits: {code}")),
+        What::Serves { client, .. } => Some(format!("serves {client}")),
         What::Close { .. } => Some("close".into()),
         // By chance.
         What::Asleep { .. } | What::Awake => None,
@@ -141,13 +148,15 @@ fn a_run_is_written_down() {
             "after Spawn: Done",
             "before Get",
             "after Get: Done",
+            "before Join",
+            "after Join: Done",
             "its child ended: exit status: 0",
             "close",
         ]
     );
     assert_eq!(
         deeds(&events, greeter),
-        ["born greeter", "before Put", "after Put: Done"]
+        ["born greeter", "before Put", "after Put: Done", "exits: 0"]
     );
     let is_child = |event: &Event| matches!(&event.what, What::Born { name, parent } if name == "greeter" && *parent == main);
     assert!(events.iter().any(is_child));
@@ -265,6 +274,126 @@ fn an_object_has_one_number_in_all_processes() {
             _ => None,
         });
         assert!(taken.eq(made.keys().copied()), "by {name}");
+    }
+}
+
+/// Who gets an item takes the lock of the one that has put it.
+fn an_item_is_got_under_the_number_that_it_was_put_under() {
+    let events = events_of("market");
+    let locks = events.iter().filter_map(|event| match &event.what {
+        What::Made { object, kind, .. } if kind == "lock" => Some(*object),
+        _ => None,
+    });
+    let sellers = (0..3).map(|number| pid(&events, &format!("seller {number}")));
+    let sellers: BTreeMap<_, _> = locks.zip(sellers).collect();
+    let (mut put, mut got) = (BTreeMap::new(), BTreeMap::new());
+    for event in &events {
+        if let What::After {
+            act: Act::Put,
+            item,
+            ..
+        } = event.what
+        {
+            put.insert(item.unwrap(), event.pid);
+        }
+    }
+    assert_eq!(put.len(), 300, "each has a number of its own");
+    for event in &events {
+        match event.what {
+            What::After {
+                act: Act::Get,
+                item,
+                ..
+            } => drop(got.insert(event.pid, item.unwrap())),
+            What::Before {
+                act: Act::Lock,
+                object,
+                ..
+            } => {
+                let item = got.remove(&event.pid).unwrap();
+                assert_eq!(put[&item], sellers[&object.unwrap()]);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn a_task_is_told_from_its_submission_to_its_callback() {
+    let events = events_of("servants");
+    let main = pid(&events, "main");
+    let of_tasks = |event: &Event| match event.what {
+        What::After {
+            act,
+            item: Some(item),
+            ..
+        } => Some((item, act, event.pid)),
+        _ => None,
+    };
+    let mut tasks: BTreeMap<u32, Vec<(Act, u32)>> = BTreeMap::new();
+    for (item, act, pid) in events.iter().filter_map(of_tasks) {
+        tasks.entry(item).or_default().push((act, pid));
+    }
+    assert_eq!(tasks.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    for (_, mut deeds) in tasks {
+        let worker = deeds.iter().find(|(act, _)| *act == Act::Claim).unwrap().1;
+        assert!(worker != main);
+        // One worker may be as fast as to claim it before its submission has come back.
+        deeds.sort_by_key(|(act, pid)| (*act as u32, *pid != main));
+        let both = |act| [(act, main), (act, worker)];
+        let all = [both(Act::Put), both(Act::Get)].concat();
+        let rest = [(Act::Claim, worker), (Act::Call, main)];
+        let some = deeds
+            .iter()
+            .filter(|it| matches!(it.0, Act::Claim | Act::Call));
+        assert!(some.eq(&rest), "{deeds:?}");
+        // The parent gets several outcomes at once, and then says so of the first.
+        let others = all.iter().filter(|deed| deeds.contains(deed)).count();
+        assert!(others >= 3, "{deeds:?}");
+    }
+}
+
+fn a_manager_says_whom_it_serves() {
+    let events = events_of("servants");
+    let manager = pid(&events, "manager");
+    let workers: BTreeSet<u32> = ["worker 1", "worker 2"]
+        .map(|name| pid(&events, name))
+        .into();
+    let mut served = BTreeMap::new();
+    for event in &events {
+        if let What::Serves { object, client } = event.what {
+            assert_eq!(event.pid, manager);
+            assert!(workers.contains(&client), "{client}");
+            *served.entry(object).or_insert(0) += 1;
+        }
+    }
+    // Three tasks that get and set, under a lock.
+    let made = |of: &str| {
+        let made = events.iter().find_map(|event| match &event.what {
+            What::Made { object, kind, .. } if kind == of => Some(*object),
+            _ => None,
+        });
+        made.unwrap()
+    };
+    assert_eq!(served[&made("value of the manager")], 6);
+    assert!(
+        served[&made("lock of the manager")] >= 6,
+        "more, if one waits"
+    );
+}
+
+fn a_thread_is_told_from_another() {
+    let events = events_of("threads");
+    let main = pid(&events, "main");
+    assert!(events.iter().all(|event| event.pid == main));
+    let threads: BTreeSet<u32> = events.iter().map(|event| event.thread).collect();
+    assert!(threads.len() == 3 && threads.contains(&main), "{threads:?}");
+    for thread in threads.into_iter().filter(|thread| *thread != main) {
+        let own: Vec<_> = events
+            .iter()
+            .filter(|it| it.thread == thread)
+            .cloned()
+            .collect();
+        assert_eq!(count(&own, main, Act::Lock, Outcome::Done), 10);
     }
 }
 
@@ -670,6 +799,32 @@ fn a_file_has_the_last_run() {
     assert!(Trace::open(folder.file()).unwrap().events().eq(events));
 }
 
+fn a_file_has_room_for_as_many_events_as_are_asked_for() {
+    let folder = Folder::new();
+    let run = |room: &str| {
+        let mut program = program("counters", &folder.file());
+        program.env("MP_TRACE_EVENTS", room);
+        let output = Program::start(program).wait();
+        assert!(output.status.success(), "{output:?}");
+        let trace = Trace::open(folder.file()).unwrap();
+        (trace.len(), trace.dropped(), output.stderr)
+    };
+    let (len, dropped, said) = run("500");
+    assert!(
+        len == 500 && dropped > 0 && said.is_empty(),
+        "{dropped} {said}"
+    );
+    for room in ["many", "0", "-1", "9999999999"] {
+        let (_, dropped, said) = run(room);
+        assert_eq!(dropped, 0);
+        let start = format!("MP_TRACE_EVENTS is {room:?}: set it to how many events ");
+        assert!(
+            said.starts_with(&start) && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
 fn another_program_of_the_family_joins_in() {
     let folder = Folder::new();
     let output = Program::start(program("starter", &folder.file())).wait();
@@ -754,7 +909,7 @@ fn a_text_ends_where_another_event_begins() {
         };
         name
     };
-    // The last four bytes are the length. What no length explains, is left out.
+    // The last four bytes have the length, above the thread. What no length explains, is left out.
     let long = std::array::from_fn(|at| if at < PLACE - 5 { 0 } else { 255 });
     let letters = std::array::from_fn(|at| if at < 3 { 0 } else { b'x' });
     write(0, born, long);

@@ -3,14 +3,14 @@
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 
 use crate::harness::{child, finish, kill, sleep_for_ever};
 
-const ALL: [(&str, fn()); 13] = [
+const ALL: [(&str, fn()); 15] = [
     ("greeting", greeting),
     ("outcomes", outcomes),
     ("counters", counters),
@@ -21,6 +21,8 @@ const ALL: [(&str, fn()); 13] = [
     ("circles", circles),
     ("sides", sides),
     ("servants", servants),
+    ("market", market),
+    ("threads", threads),
     ("starter", starter),
     ("mourner", mourner),
     ("crowd", crowd),
@@ -158,6 +160,31 @@ fn servants() {
     .unwrap();
     assert!(pool.map([1, 2, 3]).unwrap().len() == 3);
     pool.join().unwrap();
+}
+
+/// Three put and three get. Who gets an item takes the lock of the one that has put it.
+fn market() {
+    let (queue, locks) = (
+        Queue::new().unwrap(),
+        [(); 3].map(|()| Lock::new().unwrap()),
+    );
+    let sell = |number: usize| (0..100).try_for_each(|_| queue.put(&number));
+    let buy = || (0..100).for_each(|_| drop(locks[queue.get().unwrap()].lock().unwrap()));
+    let children = (0..3).map(|number| {
+        let seller = child(&format!("seller {number}"), || sell(number));
+        [seller, child(&format!("buyer {number}"), buy)]
+    });
+    let children: Vec<_> = children.collect();
+    children.into_iter().flatten().for_each(finish);
+}
+
+fn threads() {
+    let counter = Value::new(0).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..10).for_each(|_| *counter.lock().unwrap() += 1));
+        }
+    });
 }
 
 /// Its child becomes another program.
