@@ -139,7 +139,9 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.release(self.object);
+        // SAFETY: the mutex is held, and the object is that of the data.
+        let value = || unsafe { self.object.value(self.data.cast()) };
+        self.mutex.release(self.object, value);
     }
 }
 
@@ -184,7 +186,9 @@ impl<T: Pod> Locked<T> {
         death: Death,
     ) -> Result<Guard<'_, D>, LockError> {
         let (mutex, object) = (self.mutex(), &self.object);
-        mutex.acquire(object, deadline, death)?;
+        // SAFETY: called when the mutex is held; the object is that of the data.
+        let value = || unsafe { object.value(data.cast()) };
+        mutex.acquire(object, deadline, death, value)?;
         Ok(Guard {
             mutex,
             object,

@@ -19,6 +19,7 @@ use crate::identity::{Identity, own_pid};
 use crate::mutex::{Acquired, MutexError, RawMutex};
 use crate::object::Object;
 use crate::points::{Act, Ending, Outcome, Points};
+use crate::trace;
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -106,23 +107,31 @@ impl OwnedMutex {
         Ok(())
     }
 
-    /// Waits until the mutex of this object is the caller's.
+    /// Waits until the mutex of this object is the caller's. `value` reads what it protects, for
+    /// who watches.
     #[inline]
     pub fn acquire(
         &self,
         object: &Object,
         deadline: Deadline,
         death: Death,
+        value: impl FnOnce() -> Option<i32>,
     ) -> Result<(), LockError> {
         // The point after an error is here, or a lock that is free would take a nanosecond longer.
-        let acquired = self.acquired(object, deadline, death);
+        let acquired = self.acquired(object, deadline, death, value);
         acquired.inspect_err(|error| {
             Points::of(Act::Lock, object.id(), deadline).after(error.outcome());
         })
     }
 
     #[inline]
-    fn acquired(&self, object: &Object, deadline: Deadline, death: Death) -> Result<(), LockError> {
+    fn acquired(
+        &self,
+        object: &Object,
+        deadline: Deadline,
+        death: Death,
+        value: impl FnOnce() -> Option<i32>,
+    ) -> Result<(), LockError> {
         let points = Points::of(Act::Lock, object.id(), deadline);
         points.before();
         match guards::held() {
@@ -139,15 +148,15 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
-        points.after(Outcome::Done);
+        points.at(Some(Outcome::Done), || trace::encode(value()));
         Ok(())
     }
 
     /// Gives back what [`acquire`](OwnedMutex::acquire) gave.
     #[inline]
-    pub fn release(&self, object: &Object) {
+    pub fn release(&self, object: &Object, value: impl FnOnce() -> Option<i32>) {
         let points = Points::of(Act::Unlock, object.id(), Deadline::NEVER);
-        points.before();
+        points.at(None, || trace::encode(value()));
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);
@@ -206,7 +215,7 @@ impl OwnedMutex {
             Err(MutexError::AlreadyHeld)
                 if guards::held() > Some(0) && self.owner.load(Relaxed) == Identity::mine().0 =>
             {
-                self.release(object);
+                self.release(object, || None);
             }
             // Held elsewhere, perhaps by another thread of this process.
             Err(_) => return false,

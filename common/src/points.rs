@@ -99,21 +99,26 @@ impl Points {
 
     #[inline]
     pub fn before(self) {
-        if self.are_watched {
-            watched(self.act, self.object, self.deadline.is_limited(), None, 0);
-        }
+        self.at(None, || 0);
     }
 
     #[inline]
     pub fn after(self, outcome: Outcome) {
-        self.after_item(outcome, 0);
+        self.at(Some(outcome), || 0);
     }
 
     #[inline]
     pub fn after_item(self, outcome: Outcome, item: u32) {
+        self.at(Some(outcome), || item);
+    }
+
+    /// Before it, or after it with an outcome; with a number that is asked for only if somebody
+    /// watches.
+    #[inline]
+    pub fn at(self, outcome: Option<Outcome>, number: impl FnOnce() -> u32) {
         if self.are_watched {
             let limited = self.deadline.is_limited();
-            watched(self.act, self.object, limited, Some(outcome), item);
+            watched(self.act, self.object, limited, outcome, number());
         }
     }
 }
@@ -121,8 +126,8 @@ impl Points {
 /// Takes no [`Points`], which a fast path would have to put into memory for it.
 #[cold]
 #[inline(never)]
-fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>, item: u32) {
-    let is_traced = trace::at(act, object, limited, outcome, item);
+fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>, told: u32) {
+    let is_traced = trace::at(act, object, limited, outcome, told);
     let side = outcome.map_or(Side::Before, |_| Side::After);
     let is_delayed = chaos::at(number(act, side));
     if !is_traced && !is_delayed {

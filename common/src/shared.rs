@@ -69,7 +69,7 @@ impl<T: Pod> Value<T> {
     /// The system has no memory to map.
     #[track_caller]
     pub fn new(value: T) -> io::Result<Self> {
-        Locked::new(&[value], Object::new("value")).map(Value)
+        Locked::new(&[value], Object::of_value::<T>()).map(Value)
     }
 
     /// Takes the value's lock and leads to the value, waiting for as long as that takes.

@@ -56,6 +56,9 @@ pub enum What {
         act: Act,
         /// With what; `None` for a spawn, a claim and a join.
         object: Option<ObjectId>,
+        /// Of an unlock, the number that the lock of a [`Value`](crate::Value) protects, as it is
+        /// now, if it is a whole one that is not large.
+        value: Option<i32>,
         /// Whether it will wait no longer than a limit, or not at all.
         limited: bool,
     },
@@ -71,6 +74,8 @@ pub enum What {
         /// and of a claim and a call, the number of the task, or of the tasks that were handed in
         /// together; a worker may send their outcomes in several parts.
         item: Option<u32>,
+        /// Of a lock, the same as of an unlock: as it is found.
+        value: Option<i32>,
         /// Whether it would wait no longer than a limit, or not at all.
         limited: bool,
         /// What came of it.

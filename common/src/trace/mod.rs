@@ -31,6 +31,7 @@ use std::process;
 
 use crate::atomic::Ordering::*;
 pub use event::{Act, Event, Hold, ObjectId, Outcome, Side, Then, What};
+pub(crate) use record::encode;
 use record::{FREE, RELEASED, Record, SET};
 pub(crate) use recorder::{
     asleep, at, awake, born, close, ended, exits, made, made_by_a_server, serves, tell_deadlock,

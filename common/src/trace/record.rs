@@ -357,6 +357,7 @@ impl Record {
             Kind::Before { act, limited } => What::Before {
                 act,
                 object: named,
+                value: value(number).filter(|_| act == Act::Unlock),
                 limited,
             },
             Kind::After {
@@ -366,7 +367,8 @@ impl Record {
             } => What::After {
                 act,
                 object: named,
-                item: (number != 0).then_some(number),
+                item: (number != 0 && act != Act::Lock).then_some(number),
+                value: value(number).filter(|_| act == Act::Lock),
                 limited,
                 outcome,
             },
@@ -393,6 +395,18 @@ fn text(places: &[Place], length: u32) -> String {
     bytes.truncate(length);
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// A value as the number of an event, in which 0 is none.
+pub(crate) fn encode(value: Option<i32>) -> u32 {
+    value.map_or(0, |value| value.cast_unsigned() ^ NO_VALUE)
+}
+
+fn value(number: u32) -> Option<i32> {
+    (number != 0).then_some((number ^ NO_VALUE).cast_signed())
+}
+
+/// That of a value which is taken for none: the smallest one.
+const NO_VALUE: u32 = i32::MIN.cast_unsigned();
 
 fn nanoseconds() -> u64 {
     now().as_nanos() as u64

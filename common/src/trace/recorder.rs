@@ -81,7 +81,7 @@ pub(crate) fn at(
     object: ObjectId,
     limited: bool,
     outcome: Option<Outcome>,
-    item: u32,
+    number: u32,
 ) -> bool {
     let Some(recorder) = recorder() else {
         return false;
@@ -97,7 +97,7 @@ pub(crate) fn at(
             (Side::After, after)
         }
     };
-    recorder.record.write(kind, object, item, "");
+    recorder.record.write(kind, object, number, "");
     if outcome.is_none_or(|it| it == Outcome::Done) {
         recorder.visit(act, side);
     }

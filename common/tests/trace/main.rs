@@ -35,6 +35,7 @@ trials![
     a_run_is_written_down,
     an_outcome_is_told,
     two_processes_never_have_a_lock_at_once,
+    a_small_number_under_a_lock_is_told,
     an_object_has_one_number_in_all_processes,
     an_item_is_got_under_the_number_that_it_was_put_under,
     a_task_is_told_from_its_submission_to_its_callback,
@@ -241,6 +242,29 @@ fn two_processes_never_have_a_lock_at_once() {
     assert!(turns.values().all(|turns| *turns == ADDITIONS), "{turns:?}");
 }
 
+/// As it is found, and as it is left.
+fn a_small_number_under_a_lock_is_told() {
+    let events = events_of("numbers");
+    let told = events.iter().filter_map(|event| match event.what {
+        What::After {
+            act: Act::Lock,
+            value,
+            ..
+        }
+        | What::Before {
+            act: Act::Unlock,
+            value,
+            ..
+        } => Some(value),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    let (some, none) = (Some, None);
+    let integers = [some(-3), some(0), some(7), some(i32::MAX), none, none];
+    let others = [none; 4];
+    assert_eq!(told, [&integers[..], &others].concat());
+}
+
 fn an_object_has_one_number_in_all_processes() {
     let events = events_of("two-locks");
     let made: BTreeMap<ObjectId, _> = events
@@ -270,6 +294,7 @@ fn an_object_has_one_number_in_all_processes() {
                 act: Act::Lock,
                 object,
                 limited: false,
+                ..
             } => object,
             _ => None,
         });

@@ -10,7 +10,7 @@ use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 
 use crate::harness::{child, finish, kill, sleep_for_ever};
 
-const ALL: [(&str, fn()); 15] = [
+const ALL: [(&str, fn()); 16] = [
     ("greeting", greeting),
     ("outcomes", outcomes),
     ("counters", counters),
@@ -23,6 +23,7 @@ const ALL: [(&str, fn()); 15] = [
     ("servants", servants),
     ("market", market),
     ("threads", threads),
+    ("numbers", numbers),
     ("starter", starter),
     ("mourner", mourner),
     ("crowd", crowd),
@@ -176,6 +177,16 @@ fn market() {
     });
     let children: Vec<_> = children.collect();
     children.into_iter().flatten().for_each(finish);
+}
+
+fn numbers() {
+    let left = Value::new(-3_i64).unwrap();
+    *left.lock().unwrap() += 3;
+    let (middle, small) = (Value::new(7_u64).unwrap(), Value::new(i32::MIN).unwrap());
+    *middle.lock().unwrap() = i32::MAX as u64;
+    drop(small.lock().unwrap());
+    drop(Value::new(1.5).unwrap().lock().unwrap());
+    drop(Lock::new().unwrap().lock().unwrap());
 }
 
 fn threads() {
