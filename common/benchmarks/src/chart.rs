@@ -1,22 +1,12 @@
-//! Charts as SVG that stands inside a page and follows its theme, or in a file of its own.
-//!
-//! Text and axes have the colour of the page's text. A column has a colour that reads on light and
-//! on dark, and a mark of its own shape for whoever does not see it.
+//! Charts. A column has a colour of its own, and a mark of its own shape for whoever does not see it.
 
-use std::fmt::Write;
+use std::ops::{Deref, DerefMut};
+
+use picture::{BLUE, GREEN, ORANGE, PURPLE};
+pub use picture::{FONT, width};
 
 /// Of a chart, in its own units; its letters are readable when this is 330 pixels.
 pub const WIDTH: f64 = 480.0;
-/// The height of a line of text.
-pub const FONT: f64 = 18.0;
-
-/// A letter's, about: nobody knows the reader's font.
-const LETTER: f64 = 0.54 * FONT;
-
-/// How wide a text is, about.
-pub fn width(text: &str) -> f64 {
-    LETTER * text.chars().count() as f64
-}
 
 /// What stands for a column: a shape and a colour.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -35,54 +25,36 @@ impl Mark {
     /// That of the mark, wherever it stands.
     pub fn colour(self) -> &'static str {
         match self {
-            Mark::Ours => "#d9480f",
-            Mark::CPython => "#3776ab",
-            Mark::Crate => "#2f8a3c",
-            Mark::Limit => "#8a63b8",
+            Mark::Ours => ORANGE,
+            Mark::CPython => BLUE,
+            Mark::Crate => GREEN,
+            Mark::Limit => PURPLE,
         }
     }
 }
 
-/// A picture while it is drawn: one block of HTML without an empty line, which is how Markdown
-/// wants it.
-pub struct Svg(String);
+/// A chart while it is drawn.
+pub struct Svg(picture::Svg);
+
+impl Deref for Svg {
+    type Target = picture::Svg;
+
+    fn deref(&self) -> &picture::Svg {
+        &self.0
+    }
+}
+
+impl DerefMut for Svg {
+    fn deref_mut(&mut self) -> &mut picture::Svg {
+        &mut self.0
+    }
+}
 
 impl Svg {
     /// The title and the description are for who cannot see it.
     pub fn new(name: &str, height: f64, title: &str, description: &str) -> Self {
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-             role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" \
-             style=\"display:block;width:100%;max-width:min(100%,500px);height:auto;\
-             margin:1em auto\" \
-             font-size=\"{FONT}\" fill=\"currentColor\">\n"
-        );
-        // In a file of its own it has to say what a page says otherwise.
-        svg += "<style>svg:root{color-scheme:light dark;color:CanvasText;background:Canvas;\
-                font-family:sans-serif}</style>\n";
-        for (tag, text) in [("title", title), ("desc", description)] {
-            let _ = writeln!(svg, "<{tag} id=\"{name}-{tag}\">{}</{tag}>", escape(text));
-        }
-        Svg(svg)
-    }
-
-    /// A thin line in the colour of the text.
-    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), opacity: f64) {
-        let ((x1, y1), (x2, y2)) = (from, to);
-        let _ = writeln!(
-            self.0,
-            "<path d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\" stroke=\"currentColor\" \
-             stroke-opacity=\"{opacity}\"/>"
-        );
-    }
-
-    /// A text; `anchor` is `start`, `middle` or `end`.
-    pub fn label(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
-        let _ = writeln!(
-            self.0,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
-            escape(text)
-        );
+        let size = (WIDTH, height);
+        Svg(picture::Svg::new(name, size, 500, title, description))
     }
 
     /// Through the points, with a mark at each.
@@ -91,12 +63,11 @@ impl Svg {
             .iter()
             .map(|(x, y)| format!("{x:.1} {y:.1}"))
             .collect();
-        let _ = writeln!(
-            self.0,
+        self.element(format_args!(
             "<path d=\"M{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>",
             path.join("L"),
             mark.colour()
-        );
+        ));
         for (x, y) in points {
             self.mark(mark, *x, *y);
         }
@@ -105,38 +76,27 @@ impl Svg {
     /// One mark.
     pub fn mark(&mut self, mark: Mark, x: f64, y: f64) {
         let colour = mark.colour();
-        let _ = match mark {
-            Mark::Ours => writeln!(
-                self.0,
+        match mark {
+            Mark::Ours => self.element(format_args!(
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>"
-            ),
-            Mark::CPython => writeln!(
-                self.0,
+            )),
+            Mark::CPython => self.element(format_args!(
                 "<path d=\"M{x:.1} {y:.1}m-4.5-4.5h9v9h-9z\" fill=\"{colour}\"/>"
-            ),
-            Mark::Crate => writeln!(
-                self.0,
+            )),
+            Mark::Crate => self.element(format_args!(
                 "<path d=\"M{x:.1} {y:.1}m0-6l6 10.5h-12z\" fill=\"{colour}\"/>"
-            ),
-            Mark::Limit => writeln!(
-                self.0,
+            )),
+            Mark::Limit => self.element(format_args!(
                 "<path d=\"M{x:.1} {y:.1}m0-7l7 7-7 7-7-7z\" fill=\"none\" stroke=\"{colour}\" \
                  stroke-width=\"2\"/>"
-            ),
-        };
+            )),
+        }
     }
 
     /// The whole picture.
-    pub fn finish(mut self) -> String {
-        self.0 += "</svg>\n";
-        self.0
+    pub fn finish(self) -> String {
+        self.0.finish()
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 /// A logarithmic axis from `from` to `to` in the picture, which begins and ends at a round
@@ -204,32 +164,6 @@ fn decimal(step: f64, power: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The luminance of a colour, by the rules for accessible pages (WCAG 2).
-    fn luminance(colour: &str) -> f64 {
-        let part = |at: usize| {
-            let part = u8::from_str_radix(&colour[at..at + 2], 16).expect("hexadecimal");
-            let part = f64::from(part) / 255.0;
-            if part <= 0.04045 {
-                part / 12.92
-            } else {
-                ((part + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
-    }
-
-    #[test]
-    fn colours_stand_out_on_each_ground_of_mdbook() {
-        // light, rust, coal, navy, ayu.
-        for ground in ["#ffffff", "#e1e1db", "#131516", "#161923", "#0f1419"] {
-            for mark in [Mark::Ours, Mark::CPython, Mark::Crate, Mark::Limit] {
-                let (a, b) = (luminance(ground), luminance(mark.colour()));
-                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
-                assert!(contrast >= 3.0, "{mark:?} on {ground}: {contrast:.2}");
-            }
-        }
-    }
 
     #[test]
     fn an_axis_has_round_numbers_on_it() {
