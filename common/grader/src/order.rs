@@ -74,6 +74,7 @@ pub fn opposite(events: impl Iterator<Item = Event>) -> Option<(u32, u32, [Strin
                 act: Act::Lock,
                 object: Some(taken),
                 limited: false,
+                ..
             } => {
                 let all = held.get(&pid).cloned().unwrap_or_default();
                 for &held in &all {

@@ -335,7 +335,9 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
                         pid,
                         status: ExitStatus::from_raw(status),
                     };
-                    self.refuse(&lost.deliver, lost.arrived..lost.count, &error);
+                    self.call(task, || {
+                        self.refuse(&lost.deliver, lost.arrived..lost.count, &error);
+                    });
                 }
                 return;
             }
@@ -345,14 +347,21 @@ impl<'cb, R: DeserializeOwned> Parent<'cb, R> {
         let Some((first, deliver)) = self.reserve(id, wire::parse(message).1.count()) else {
             return;
         };
+        self.call(id, || {
+            for (index, bytes) in (first..).zip(outcomes) {
+                let outcome = decode::<Outcome<R>>(bytes)
+                    .unwrap_or_else(|error| Err(TaskError::Decode(TaskData::Result, error).into()));
+                deliver(index, outcome);
+            }
+        });
+    }
+
+    /// Hands over outcomes of a submission, between the two points of that.
+    fn call(&self, id: u64, deliver: impl FnOnce()) {
         let results = self.shared.results.object().id();
         let points = Points::of(Act::Call, results, Deadline::NEVER);
         points.before();
-        for (index, bytes) in (first..).zip(outcomes) {
-            let outcome = decode::<Outcome<R>>(bytes)
-                .unwrap_or_else(|error| Err(TaskError::Decode(TaskData::Result, error).into()));
-            deliver(index, outcome);
-        }
+        deliver();
         points.after_item(points::Outcome::Done, id as u32);
     }
 

@@ -1,21 +1,88 @@
 //! Makes a picture of a run from the record that `MP_TRACE` has made of it.
 
+use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use clap::Parser;
 use common::trace::Trace;
+use onlookers::run::Run;
+use onlookers::view::{Choice, STEPS, View};
+use onlookers::{chrome, drawing, words};
 
-/// Makes a picture of a run.
+/// Makes of a record, `run.trace`, a picture of the run, `run.svg`, and what Perfetto shows,
+/// `run.json`, beside it.
+///
+/// In the picture, each process has a row. Its steps, at which something begins or ends, are equally
+/// wide, and the text below says where more time has passed.
 #[derive(Parser)]
 struct Options {
     /// The record: what `MP_TRACE` named when the program ran.
     record: PathBuf,
+    /// Leaves out of the picture what is done with objects of this kind: lock, value, queue, pipe.
+    #[arg(long, value_name = "KIND")]
+    hide: Vec<String>,
+    /// Shows at most so many steps.
+    #[arg(long, default_value_t = STEPS)]
+    steps: usize,
+    /// Leaves out so many steps at the beginning. Without it: of a long run it shows where most goes
+    /// from one process to another.
+    #[arg(long)]
+    skip: Option<usize>,
+    /// Shows nothing behind the end of the process with this name.
+    #[arg(long, value_name = "NAME")]
+    until: Option<String>,
+    /// Makes each step as wide as it took long, and draws no arrows.
+    #[arg(long)]
+    to_scale: bool,
+    /// Prints the same in sentences, too.
+    #[arg(long)]
+    words: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
+    common::end_on_broken_pipe();
     let options = Options::parse();
-    for event in Trace::open(&options.record)?.events() {
-        println!("{event:?}");
+    let record = &options.record;
+    let trace = Trace::open(record).with_context(|| {
+        let name = record.display();
+        format!("{name}: name a file that MP_TRACE has made, as in MP_TRACE={name} PROGRAM")
+    })?;
+    let run = Run::of(trace.events());
+    let choice = Choice {
+        hidden: options.hide,
+        skip: options.skip,
+        steps: options.steps,
+        until: options.until,
+        is_to_scale: options.to_scale,
+    };
+    let stem = record.file_stem().unwrap_or_default().to_string_lossy();
+    if options.words {
+        for sentence in words::all(&View::of(&run, &choice)) {
+            println!("{sentence}");
+        }
+    }
+    let picture = drawing::draw(&run, &choice, &stem, &stem);
+    let files = [
+        ("svg", picture, "for a browser"),
+        (
+            "json",
+            chrome::trace(&run).to_string(),
+            "for https://ui.perfetto.dev",
+        ),
+    ];
+    for (ending, content, what_for) in files {
+        let path = record.with_extension(ending);
+        let name = path.display();
+        fs::write(&path, content).with_context(|| format!("cannot write {name}"))?;
+        println!("{name}: {what_for}");
+    }
+    if let more @ 1.. = trace.dropped() {
+        let room = trace.len();
+        println!(
+            "{more} events have found no room: run it with MP_TRACE_EVENTS={}",
+            2 * room
+        );
     }
     Ok(())
 }

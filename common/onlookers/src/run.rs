@@ -1,0 +1,628 @@
+//! A run as a picture needs it: who was there from when to when, what each did meanwhile, and what
+//! went from one to another.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use common::trace::{Act, Event, ObjectId, Outcome, What};
+
+/// A point of a run: of two, the one with the greater number is later, also where the clock has not
+/// moved between them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Moment {
+    /// The how manieth event of the run.
+    pub number: usize,
+    /// How long after the beginning.
+    pub time: Duration,
+}
+
+/// A process.
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// Its name, and of those after the first with this name, which it is: `worker 1 (2nd)`.
+    pub name: String,
+    /// Its place among the processes.
+    pub parent: Option<usize>,
+    /// When it has begun.
+    pub born: Moment,
+    /// When it has ended, and how, as far as that is known.
+    pub end: Option<(Moment, End)>,
+    /// When its parent has found that it has ended.
+    pub found: Option<Moment>,
+}
+
+/// How a process has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// By itself.
+    Exit(i32),
+    /// As its parent has found it.
+    Status(ExitStatus),
+    /// It has become another program.
+    Exec,
+}
+
+impl End {
+    /// Whether it is the end of a process that was in order.
+    pub fn is_good(self) -> bool {
+        match self {
+            End::Exit(code) => code == 0,
+            End::Status(status) => status.success(),
+            End::Exec => true,
+        }
+    }
+}
+
+/// Something that a process does for a while.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// Which process, by its place among them.
+    pub process: usize,
+    /// Which of its threads.
+    pub thread: u32,
+    /// From when on.
+    pub from: Moment,
+    /// Until when: of what was never done, until its end, or the end of what is known.
+    pub to: Moment,
+    /// What it does.
+    pub doing: Doing,
+}
+
+/// What a process does for a while.
+#[derive(Clone, Debug)]
+pub enum Doing {
+    /// Something to others.
+    Act {
+        /// What.
+        act: Act,
+        /// With what.
+        object: Option<ObjectId>,
+        /// Which of the items.
+        item: Option<u32>,
+        /// What came of it; `None`, if it was never done.
+        outcome: Option<Outcome>,
+        /// Whether it had to wait for another process.
+        waits: bool,
+    },
+    /// It holds a lock.
+    Hold {
+        /// Whose.
+        object: ObjectId,
+        /// What it has found under it.
+        found: Option<i32>,
+        /// What it has left there.
+        left: Option<i32>,
+    },
+    /// It has a pool's task, or some that were handed in together, in hand.
+    Task(u32),
+}
+
+impl Bar {
+    /// With what.
+    pub fn object(&self) -> Option<ObjectId> {
+        match self.doing {
+            Doing::Act { object, .. } => object,
+            Doing::Hold { object, .. } => Some(object),
+            Doing::Task(_) => None,
+        }
+    }
+
+    /// Whether it is a wait for another process.
+    pub fn is_wait(&self) -> bool {
+        matches!(self.doing, Doing::Act { waits: true, .. })
+    }
+
+    /// What it has done, if it is that with that.
+    fn done(&self, of: Act, with: ObjectId) -> bool {
+        matches!(self.doing, Doing::Act { act, object, outcome: Some(Outcome::Done), .. }
+            if act == of && object == Some(with))
+    }
+
+    fn item(&self) -> Option<u32> {
+        match self.doing {
+            Doing::Act { item, .. } => item,
+            _ => None,
+        }
+    }
+}
+
+/// Something goes from one process to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrow {
+    /// What it is.
+    pub what: Going,
+    /// From whom, and when.
+    pub from: Point,
+    /// To whom, and when.
+    pub to: Point,
+}
+
+/// One end of an arrow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Point {
+    /// The process, by its place among them.
+    pub process: usize,
+    /// Its thread.
+    pub thread: u32,
+    /// When.
+    pub at: Moment,
+}
+
+impl Point {
+    fn new(bar: &Bar, at: Moment) -> Self {
+        Point {
+            process: bar.process,
+            thread: bar.thread,
+            at,
+        }
+    }
+}
+
+/// What goes from one process to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Going {
+    /// An item of a queue or a pipe.
+    Item(ObjectId),
+    /// A lock for which the second has waited.
+    Lock(ObjectId),
+    /// A process starts another one.
+    Spawn,
+    /// A process ends, for which the other one has waited.
+    End,
+}
+
+/// What processes share.
+pub struct Object {
+    /// What it is: `lock`, `queue`.
+    pub kind: String,
+    /// Its kind, and if there are more of that kind, which of them it is: `lock 2`.
+    pub name: String,
+    /// Where in the program it was made.
+    pub place: String,
+}
+
+/// A manager does what a client has asked for.
+#[derive(Clone, Copy)]
+pub struct Service {
+    /// The manager, by its place among the processes.
+    pub process: usize,
+    /// When.
+    pub at: Moment,
+    /// With what.
+    pub object: ObjectId,
+}
+
+/// A run.
+#[derive(Default)]
+pub struct Run {
+    /// The processes, in the order in which they have begun.
+    pub processes: Vec<Process>,
+    /// What they share.
+    pub objects: BTreeMap<ObjectId, Object>,
+    /// What each has done, in the order in which that has begun.
+    pub bars: Vec<Bar>,
+    /// What went from one to another.
+    pub arrows: Vec<Arrow>,
+    /// What managers have done.
+    pub services: Vec<Service>,
+    /// What is known last.
+    pub last: Option<Moment>,
+}
+
+impl Run {
+    /// From its events.
+    pub fn of(events: impl IntoIterator<Item = Event>) -> Run {
+        let mut events: Vec<Event> = events.into_iter().collect();
+        // Who was stopped between its place in the order and its look at the clock has a time that
+        // is later than that of what came after it.
+        let mut least = Duration::MAX;
+        for event in events.iter_mut().rev() {
+            least = least.min(event.time);
+            event.time = least;
+        }
+        let mut reader = Reader::default();
+        for (number, event) in events.into_iter().enumerate() {
+            reader.read(number, event);
+        }
+        reader.finish()
+    }
+
+    /// What it is called.
+    pub fn name(&self, object: ObjectId) -> &str {
+        self.objects.get(&object).map_or("object", |it| &it.name)
+    }
+
+    /// What it is.
+    pub fn kind(&self, object: ObjectId) -> &str {
+        self.objects.get(&object).map_or("object", |it| &it.kind)
+    }
+
+    /// The process that holds a lock at that moment.
+    pub fn holder(&self, of: ObjectId, at: Moment) -> Option<usize> {
+        let holds = |bar: &&Bar| {
+            matches!(bar.doing, Doing::Hold { object, .. } if object == of)
+                && bar.from <= at
+                && at < bar.to
+        };
+        self.bars.iter().find(holds).map(|bar| bar.process)
+    }
+
+    /// What processes have done to others.
+    pub fn acts(&self) -> impl Iterator<Item = &Bar> {
+        let is_act = |bar: &&Bar| matches!(bar.doing, Doing::Act { .. });
+        self.bars.iter().filter(is_act)
+    }
+
+    fn end_of(&self, process: usize) -> Option<Moment> {
+        self.processes[process].end.map(|(at, _)| at)
+    }
+}
+
+/// What is going on, while events are read.
+#[derive(Default)]
+struct Reader {
+    run: Run,
+    /// Who has a pid now.
+    places: HashMap<u32, usize>,
+    /// The act that a thread is in, and when it was last in none.
+    acts: HashMap<u32, Vec<usize>>,
+    /// Who holds a lock: the bar.
+    holds: HashMap<(usize, ObjectId), usize>,
+    /// Which task a worker has.
+    tasks: HashMap<usize, usize>,
+}
+
+impl Reader {
+    fn read(&mut self, number: usize, event: Event) {
+        let at = Moment {
+            number,
+            time: event.time,
+        };
+        self.run.last = Some(at);
+        if let What::Born { name, parent } = event.what {
+            return self.begins(event.pid, name, parent, at);
+        }
+        // Its birth has found no room, or was not written to the end.
+        if !self.places.contains_key(&event.pid) {
+            self.begins(event.pid, format!("pid {}", event.pid), 0, at);
+        }
+        let process = self.places[&event.pid];
+        let bar = |doing| Bar {
+            process,
+            thread: event.thread,
+            from: at,
+            to: at,
+            doing,
+        };
+        match event.what {
+            What::Exits { code } => self.ends(process, at, End::Exit(code)),
+            What::Ended { pid, status } => {
+                if let Some(&child) = self.places.get(&pid) {
+                    self.ends(child, at, End::Status(status));
+                    self.run.processes[child].found = Some(at);
+                }
+            }
+            What::Made {
+                object,
+                kind,
+                place,
+            } => {
+                let name = kind.clone();
+                let made = Object { kind, name, place };
+                self.run.objects.insert(object, made);
+            }
+            What::Before {
+                act, object, value, ..
+            } => {
+                match (act, object) {
+                    (Act::Unlock, Some(object)) => self.lets_go(process, object, at, value),
+                    (Act::Get, Some(object)) if self.run.kind(object) == TASKS => {
+                        self.tasks.remove(&process);
+                    }
+                    _ => {}
+                }
+                let doing = Doing::Act {
+                    act,
+                    object,
+                    item: None,
+                    outcome: None,
+                    waits: false,
+                };
+                self.acts
+                    .entry(event.thread)
+                    .or_default()
+                    .push(self.run.bars.len());
+                self.run.bars.push(bar(doing));
+            }
+            What::After {
+                act,
+                object,
+                item,
+                value,
+                outcome,
+                ..
+            } => {
+                // A child comes out of a spawn in which it never went.
+                if let Some(index) = self.acts.get_mut(&event.thread).and_then(Vec::pop) {
+                    let bar = &mut self.run.bars[index];
+                    bar.to = at;
+                    if let Doing::Act {
+                        outcome: it,
+                        item: of,
+                        ..
+                    } = &mut bar.doing
+                    {
+                        (*it, *of) = (Some(outcome), item);
+                    }
+                }
+                match (act, object) {
+                    _ if outcome != Outcome::Done => {}
+                    (Act::Lock, Some(object)) => {
+                        self.holds.insert((process, object), self.run.bars.len());
+                        self.run.bars.push(bar(Doing::Hold {
+                            object,
+                            found: value,
+                            left: None,
+                        }));
+                    }
+                    (Act::Claim, _) => {
+                        if let Some(task) = item {
+                            self.tasks.insert(process, self.run.bars.len());
+                            self.run.bars.push(bar(Doing::Task(task)));
+                        }
+                    }
+                    (Act::Get, Some(object)) if self.run.kind(object) == TASKS => {
+                        let task = self.tasks.get(&process);
+                        task.inspect(|&&task| self.run.bars[task].from = at);
+                    }
+                    // It may send more than one part.
+                    (Act::Put, Some(object)) if self.run.kind(object) == RESULTS => {
+                        let task = self.tasks.get(&process);
+                        task.inspect(|&&task| self.run.bars[task].to = at);
+                    }
+                    _ => {}
+                }
+            }
+            What::Serves { object, .. } => self.run.services.push(Service {
+                process,
+                at,
+                object,
+            }),
+            _ => {}
+        }
+    }
+
+    fn begins(&mut self, pid: u32, name: String, parent: u32, at: Moment) {
+        if let Some(&before) = self.places.get(&pid) {
+            self.ends(before, at, End::Exec);
+        }
+        let is_namesake =
+            |it: &&Process| it.name == name || it.name.starts_with(&format!("{name} ("));
+        let namesakes = self.run.processes.iter().filter(is_namesake).count();
+        let name = match namesakes {
+            0 => name,
+            1 => format!("{name} (2nd)"),
+            2 => format!("{name} (3rd)"),
+            more => format!("{name} ({}th)", more + 1),
+        };
+        let parent = self.places.get(&parent).copied();
+        self.places.insert(pid, self.run.processes.len());
+        self.run.processes.push(Process {
+            pid,
+            name,
+            parent,
+            born: at,
+            end: None,
+            found: None,
+        });
+    }
+
+    fn ends(&mut self, process: usize, at: Moment, end: End) {
+        let known = &mut self.run.processes[process].end;
+        match known {
+            // Its parent may know better how it has ended, but not when.
+            Some((_, before)) if end != End::Exec => *before = end,
+            Some(_) => {}
+            None => *known = Some((at, end)),
+        }
+    }
+
+    fn lets_go(&mut self, process: usize, object: ObjectId, at: Moment, value: Option<i32>) {
+        if let Some(hold) = self.holds.remove(&(process, object)) {
+            let bar = &mut self.run.bars[hold];
+            bar.to = at;
+            if let Doing::Hold { left, .. } = &mut bar.doing {
+                *left = value;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Run {
+        let open = self.acts.values().flatten().chain(self.holds.values());
+        let open: Vec<usize> = open.chain(self.tasks.values()).copied().collect();
+        let run = &mut self.run;
+        for bar in open {
+            let end = run.end_of(run.bars[bar].process).or(run.last);
+            run.bars[bar].to = end.unwrap_or(run.bars[bar].from);
+        }
+        name_objects(&mut run.objects);
+        spawns_and_ends(run);
+        items(run);
+        locks(run);
+        run.arrows.sort_by_key(|arrow| arrow.to.at);
+        self.run
+    }
+}
+
+/// The kinds of a pool's two queues.
+const TASKS: &str = "task queue of the pool";
+const RESULTS: &str = "result queue of the pool";
+
+fn name_objects(objects: &mut BTreeMap<ObjectId, Object>) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for object in objects.values_mut() {
+        let count = counts.entry(object.kind.clone()).or_default();
+        *count += 1;
+        object.name = format!("{} {count}", object.kind);
+    }
+    for object in objects.values_mut().filter(|it| counts[&it.kind] == 1) {
+        object.name.clone_from(&object.kind);
+    }
+}
+
+fn spawns_and_ends(run: &mut Run) {
+    for (child, process) in run.processes.iter().enumerate() {
+        let Some(parent) = process.parent else {
+            continue;
+        };
+        let mine = || {
+            run.bars
+                .iter()
+                .enumerate()
+                .filter(|(_, bar)| bar.process == parent)
+        };
+        let is = |bar: &Bar, of: Act| matches!(bar.doing, Doing::Act { act, .. } if act == of);
+        let spawn = mine()
+            .rev()
+            .find(|(_, bar)| is(bar, Act::Spawn) && bar.from < process.born);
+        if let Some((_, spawn)) = spawn {
+            run.arrows.push(Arrow {
+                what: Going::Spawn,
+                from: Point::new(spawn, spawn.from),
+                to: Point {
+                    process: child,
+                    thread: process.pid,
+                    at: process.born,
+                },
+            });
+        }
+        let (Some((end, _)), Some(found)) = (process.end, process.found) else {
+            continue;
+        };
+        // Just before it has found it.
+        let join = mine()
+            .rev()
+            .find(|(_, bar)| is(bar, Act::Join) && bar.to < found);
+        if let Some((index, join)) = join.filter(|(_, join)| join.from < end || end == found) {
+            run.arrows.push(Arrow {
+                what: Going::End,
+                from: Point {
+                    process: child,
+                    thread: process.pid,
+                    at: end.min(join.to),
+                },
+                to: Point::new(join, join.to),
+            });
+            wait(&mut run.bars[index]);
+        }
+    }
+}
+
+fn wait(bar: &mut Bar) {
+    if let Doing::Act { waits, .. } = &mut bar.doing {
+        *waits = true;
+    }
+}
+
+/// From each put to its get.
+fn items(run: &mut Run) {
+    let travels = |it: &&str| it.contains("queue") || *it == "pipe";
+    for (&object, made) in &run.objects {
+        if Some(made.kind.as_str()).filter(travels).is_none() {
+            continue; // what a manager's value is given is no item
+        }
+        // The parent gets several outcomes at once, and then hands over one after the other.
+        let taken = if made.kind == RESULTS {
+            Act::Call
+        } else {
+            Act::Get
+        };
+        let of = |act: Act| {
+            let all = run.bars.iter().enumerate();
+            let mut all: Vec<usize> = all
+                .filter(|(_, bar)| bar.done(act, object))
+                .map(|(index, _)| index)
+                .collect();
+            all.sort_by_key(|&index| run.bars[index].to);
+            all
+        };
+        // Those that have no number come out in the order in which they were put.
+        let mut puts: HashMap<Option<u32>, VecDeque<usize>> = HashMap::new();
+        for put in of(Act::Put) {
+            puts.entry(run.bars[put].item()).or_default().push_back(put);
+        }
+        for get in of(taken) {
+            let known = puts.get_mut(&run.bars[get].item());
+            let Some(put) = known.and_then(VecDeque::pop_front) else {
+                continue;
+            };
+            let (put, got) = (&run.bars[put], &run.bars[get]);
+            // Where the clock has stopped the one who has put it for a while.
+            let sent = if put.to < got.to { put.to } else { put.from };
+            let waits = got.from < sent;
+            let came = if taken == Act::Call { got.from } else { got.to };
+            run.arrows.push(Arrow {
+                what: Going::Item(object),
+                from: Point::new(put, sent),
+                to: Point::new(got, came),
+            });
+            if waits {
+                wait(&mut run.bars[get]);
+            }
+        }
+    }
+    // Who has got nothing has waited, too, and so has who puts where there is no room.
+    let long = Duration::from_micros(100);
+    for bar in &mut run.bars {
+        let in_vain = matches!(
+            bar.doing,
+            Doing::Act { act: Act::Get | Act::Lock | Act::Put | Act::Join, outcome, .. }
+                if outcome != Some(Outcome::Done)
+        );
+        let puts = matches!(bar.doing, Doing::Act { act: Act::Put, .. });
+        let is_long = bar.to.time.saturating_sub(bar.from.time) >= long;
+        if in_vain && (is_long || bar.to.number > bar.from.number + 1) || puts && is_long {
+            wait(bar);
+        }
+    }
+}
+
+/// From each release to who has waited for it.
+fn locks(run: &mut Run) {
+    let mut before: HashMap<ObjectId, Point> = HashMap::new();
+    let holds = run.bars.iter().enumerate();
+    let mut holds: Vec<(usize, ObjectId)> = holds
+        .filter_map(|(index, bar)| match bar.doing {
+            Doing::Hold { object, .. } => Some((index, object)),
+            _ => None,
+        })
+        .collect();
+    holds.sort_by_key(|&(hold, _)| run.bars[hold].from);
+    let acts = run.bars.iter().enumerate();
+    let acts = acts.filter(|(_, bar)| matches!(bar.doing, Doing::Act { .. }));
+    let ends: HashMap<usize, usize> = acts.map(|(act, bar)| (bar.to.number, act)).collect();
+    for (hold, object) in holds {
+        let (taken, given) = {
+            let bar = &run.bars[hold];
+            (Point::new(bar, bar.from), Point::new(bar, bar.to))
+        };
+        let released = before.insert(object, given);
+        let Some(from) = released.filter(|it| it.process != taken.process && it.at < taken.at)
+        else {
+            continue;
+        };
+        if let Some(&act) = ends.get(&taken.at.number)
+            && let act = &mut run.bars[act]
+            && act.from < from.at
+        {
+            wait(act);
+            run.arrows.push(Arrow {
+                what: Going::Lock(object),
+                from,
+                to: taken,
+            });
+        }
+    }
+}
