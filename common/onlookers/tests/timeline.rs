@@ -1,0 +1,487 @@
+//! What `timeline` makes of runs: pictures, sentences and Chrome trace JSON. The runs are of programs
+//! that do what processes here can do: this test, started with the name of one.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use common::trace::{Act, Trace};
+use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::{Signal, raise};
+use onlookers::run::{Arrow, Doing, Going, Run};
+use onlookers::view::{Choice, View};
+use onlookers::{chrome, drawing, words};
+use serde_json::Value as Json;
+use testing::Program;
+
+macro_rules! trials {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Trial::test(stringify!($name), || {
+            $name();
+            Ok(())
+        })),*]
+    };
+}
+
+const PROGRAMS: [(&str, fn()); 7] = [
+    ("market", market),
+    ("turns", turns),
+    ("death", death),
+    ("in-vain", in_vain),
+    ("servants", servants),
+    ("threads", threads),
+    ("starter", starter),
+];
+
+fn main() {
+    let name = env::args().nth(1);
+    if let Some((_, body)) = PROGRAMS.iter().find(|(it, _)| name.as_deref() == Some(*it)) {
+        return body();
+    }
+    let trials = trials![
+        each_item_goes_from_who_has_put_it_to_who_gets_it,
+        a_lock_goes_to_who_waits_for_it,
+        a_death_is_in_the_middle_of_a_task,
+        who_waits_in_vain_waits,
+        a_manager_serves,
+        perfetto_can_read_it,
+        a_picture_is_whole,
+        a_picture_shows_what_is_chosen,
+        a_long_run_is_shown_where_most_happens,
+        the_command_writes_its_files,
+        the_command_says_what_to_do,
+    ];
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn program(name: &str, record: &Path) -> Command {
+    let mut program = Command::new(env::current_exe().unwrap());
+    program.arg(name).env("MP_TRACE", record);
+    program
+}
+
+fn run(name: &str) -> Run {
+    let trace = Trace::in_memory(200_000).unwrap();
+    let output = Program::start(program(name, trace.path())).wait();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(trace.dropped(), 0);
+    Run::of(trace.events())
+}
+
+fn child(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send) -> Process {
+    Process::spawn(name, body).unwrap()
+}
+
+fn join(children: impl IntoIterator<Item = Process>) {
+    for mut process in children {
+        assert!(process.join().unwrap().success());
+    }
+}
+
+/// Two sell and two buy. Who buys says so to the one that has sold, by its lock.
+fn market() {
+    let (queue, sold) = (
+        Queue::new().unwrap(),
+        [(); 2].map(|()| Lock::new().unwrap()),
+    );
+    let sell = |number: usize| (0..50).try_for_each(|_| Ok(queue.put(&number)?));
+    let buy = || (0..50).try_for_each(|_| Ok(drop(sold[queue.get()?].lock()?)));
+    let sellers = [0, 1].map(|number| child(&format!("seller {number}"), move || sell(number)));
+    let buyers = [0, 1].map(|number| child(&format!("buyer {number}"), buy));
+    join(sellers.into_iter().chain(buyers));
+}
+
+/// The second waits for the lock of the first, who lets go a while after it has told of it.
+fn turns() {
+    let (value, told) = (Value::new(5).unwrap(), Queue::<()>::new().unwrap());
+    let first = child("first", || {
+        let mut guard = value.lock()?;
+        told.put(&())?;
+        thread::sleep(Duration::from_millis(300));
+        *guard += 1;
+        Ok(())
+    });
+    let second = child("second", || {
+        told.get()?;
+        *value.lock()? *= 2;
+        Ok(())
+    });
+    join([first, second]);
+    assert_eq!(*value.lock().unwrap(), 12);
+}
+
+fn death() {
+    let pool = Pool::new(1, |number: i32| -> anyhow::Result<i32> {
+        if number == 2 {
+            raise(Signal::SIGKILL)?;
+        }
+        Ok(number)
+    })
+    .unwrap();
+    let tasks = [1, 2, 3].map(|number| pool.apply_async(&number));
+    let outcomes = tasks.map(|task| task.get().is_ok());
+    assert_eq!(outcomes, [true, false, true]);
+    pool.join().unwrap();
+}
+
+fn in_vain() {
+    let (lock, queue) = (Lock::new().unwrap(), Queue::<()>::new().unwrap());
+    let child = child("child", || {
+        let limit = Duration::from_millis(20);
+        queue.get_timeout(limit).unwrap_err();
+        let _guard = lock.lock()?;
+        lock.lock_timeout(limit).unwrap_err();
+        Ok(())
+    });
+    join([child]);
+}
+
+fn servants() {
+    let manager = Manager::start().unwrap();
+    let (value, lock) = (manager.value(0).unwrap(), manager.lock().unwrap());
+    let count = || {
+        for _ in 0..5 {
+            let _guard = lock.lock()?;
+            value.set(&(value.get()? + 1))?;
+        }
+        Ok(())
+    };
+    join(["one", "two"].map(|name| child(name, count)));
+    assert_eq!(value.get().unwrap(), 10);
+}
+
+/// Locks that are not given back in the order in which they were taken, in two threads at once.
+fn threads() {
+    let locks = [(); 4].map(|()| Lock::new().unwrap());
+    thread::scope(|scope| {
+        for pair in locks.chunks(2) {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let (one, two) = (pair[0].lock().unwrap(), pair[1].lock().unwrap());
+                    drop(one);
+                    drop(two);
+                }
+            });
+        }
+    });
+}
+
+/// A child that talks to its parent, and then becomes another program.
+fn starter() {
+    let path = env::current_exe().unwrap();
+    let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    let child = child("speller", move || {
+        theirs.send(&(theirs.recv()? + 1))?;
+        Err(Command::new(&path).arg("servants").exec().into())
+    });
+    ours.send(&1).unwrap();
+    assert_eq!(ours.recv().unwrap(), 2);
+    join([child]);
+}
+
+fn name(run: &Run, process: usize) -> &str {
+    &run.processes[process].name
+}
+
+fn sentences(run: &Run, choice: &Choice) -> Vec<String> {
+    words::all(&View::of(run, choice))
+}
+
+fn all() -> Choice {
+    Choice {
+        skip: Some(0),
+        steps: usize::MAX,
+        ..Choice::default()
+    }
+}
+
+/// From whom to whom things go.
+fn goes(run: &Run, what: fn(Going) -> bool) -> Vec<[&str; 2]> {
+    let arrows = run.arrows.iter().filter(|arrow| what(arrow.what));
+    let ends = |arrow: &Arrow| [arrow.from.process, arrow.to.process];
+    arrows
+        .map(|it| ends(it).map(|end| name(run, end)))
+        .collect()
+}
+
+fn each_item_goes_from_who_has_put_it_to_who_gets_it() {
+    let run = run("market");
+    let items = run.arrows.iter();
+    let items: Vec<_> = items
+        .filter(|arrow| matches!(arrow.what, Going::Item(_)))
+        .collect();
+    assert_eq!(items.len(), 100);
+    for item in items {
+        assert!(item.from.at < item.to.at);
+        let (seller, buyer) = (name(&run, item.from.process), item.to.process);
+        // Next, it takes this seller's lock.
+        let locks = run.bars.iter().filter(|bar| bar.process == buyer);
+        let mut locks = locks.filter(|bar| matches!(bar.doing, Doing::Hold { .. }));
+        let lock = locks.find(|bar| item.to.at < bar.from).unwrap();
+        let lock = run.name(lock.object().unwrap());
+        let number: usize = lock.strip_prefix("lock ").unwrap().parse().unwrap();
+        assert_eq!(seller, format!("seller {}", number - 1));
+    }
+}
+
+fn a_lock_goes_to_who_waits_for_it() {
+    let run = run("turns");
+    let handed = goes(&run, |what| matches!(what, Going::Lock(_)));
+    assert_eq!(handed, [["first", "second"]]);
+    let mut spawned = goes(&run, |what| what == Going::Spawn);
+    spawned.sort_unstable(); // by their birth, which is not always that order
+    assert_eq!(spawned, [["main", "first"], ["main", "second"]]);
+    let story = sentences(&run, &all());
+    let ours = story.iter().filter(|it| it.contains("value"));
+    assert!(
+        ours.eq([
+            "first takes the value and finds 5.",
+            "second waits for the value, which first holds.",
+            "first leaves 6 in the value.",
+            "second takes the value and finds 6.",
+            "second leaves 12 in the value.",
+            "main takes the value and finds 12.",
+            "main leaves 12 in the value.",
+        ]),
+        "{story:#?}"
+    );
+}
+
+fn a_death_is_in_the_middle_of_a_task() {
+    let run = run("death");
+    let story = sentences(&run, &all());
+    let at = |text: &str| {
+        let at = story.iter().position(|it| it == text);
+        at.unwrap_or_else(|| panic!("{text}: {story:#?}"))
+    };
+    let dies = at("worker 1 dies: killed by SIGKILL, in the middle of task 2.");
+    assert!(at("worker 1 takes task 2.") < dies);
+    assert!(dies < at("worker 1 (2nd) takes task 3."));
+    assert!(dies < at("main is told of task 2."));
+    at("main is told of task 1.");
+    at("main is told of task 3.");
+    let picture = drawing::draw(&run, &all(), "death", "a death");
+    assert!(picture.contains(">killed by SIGKILL<"), "{picture}");
+}
+
+fn who_waits_in_vain_waits() {
+    let run = run("in-vain");
+    let waits = run.bars.iter().filter(|bar| bar.is_wait());
+    let waits = waits.map(|bar| match bar.doing {
+        Doing::Act { act, .. } => act,
+        _ => unreachable!(),
+    });
+    let mut waits: Vec<Act> = waits.collect();
+    waits.sort_by_key(|act| *act as u8);
+    // A lock that one holds oneself is no wait, but an error.
+    assert_eq!(waits, [Act::Get, Act::Join]);
+}
+
+fn a_manager_serves() {
+    let run = run("servants");
+    let served = |kind: &str| {
+        let services = run.services.iter();
+        services.filter(|it| run.kind(it.object) == kind).count()
+    };
+    assert_eq!(served("value of the manager"), 21);
+    assert!(served("lock of the manager") >= 20);
+    let mut services = run.services.iter();
+    assert!(services.all(|it| name(&run, it.process) == "manager"));
+    let items = goes(&run, |what| matches!(what, Going::Item(_)));
+    assert!(items.is_empty(), "a value is no queue");
+}
+
+/// The rules of the format, without which it shows something else, or nothing.
+fn perfetto_can_read_it() {
+    for (program, _) in PROGRAMS {
+        let run = run(program);
+        let trace: Json = serde_json::from_str(&chrome::trace(&run).to_string()).unwrap();
+        Rules::default().hold(&run, &trace);
+    }
+}
+
+#[derive(Default)]
+struct Rules {
+    last: BTreeMap<String, u64>,
+    /// The ends of the slices that others may be within.
+    open: BTreeMap<String, Vec<u64>>,
+    slices: BTreeMap<String, Vec<(u64, u64)>>,
+    flows: BTreeMap<u64, Vec<(String, u64, String)>>,
+    counts: BTreeMap<String, i64>,
+    named: Vec<u64>,
+}
+
+impl Rules {
+    fn hold(mut self, run: &Run, trace: &Json) {
+        for event in trace["traceEvents"].as_array().unwrap() {
+            self.event(event);
+        }
+        for process in &run.processes {
+            let is_named = self.named.contains(&process.pid.into());
+            assert!(is_named, "{}", process.name);
+        }
+        assert!(self.counts.values().all(|left| *left == 0));
+        assert_eq!(self.flows.len(), run.arrows.len());
+        for (id, ends) in &self.flows {
+            let [(start, sent, one), (finish, came, other)] = &ends[..] else {
+                panic!("flow {id}: {ends:?}")
+            };
+            assert!(start == "s" && finish == "f" && sent <= came, "{ends:?}");
+            for (at, track) in [(sent, one), (came, other)] {
+                let within = |(from, to): &(u64, u64)| from <= at && at <= to;
+                let slices = self.slices.get(track);
+                let is_bound = slices.is_some_and(|slices| slices.iter().any(within));
+                assert!(is_bound, "flow {id} is at no slice: {ends:?}");
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Json) {
+        let nanoseconds = |key: &str| {
+            let microseconds = event[key].as_f64();
+            (microseconds.unwrap_or_else(|| panic!("{event}")) * 1000.0).round() as u64
+        };
+        let pid = event["pid"].as_u64().unwrap();
+        let track = format!("{pid} {}", event["tid"]);
+        let kind = event["ph"].as_str().unwrap().to_owned();
+        if kind == "M" {
+            let is_name = event["name"] == "process_name";
+            return self.named.extend(is_name.then_some(pid));
+        }
+        let time = nanoseconds("ts");
+        let before = self.last.insert(track.clone(), time);
+        assert!(before <= Some(time), "back in time: {event}");
+        match kind.as_str() {
+            "X" => {
+                let end = time + nanoseconds("dur");
+                let open = self.open.entry(track.clone()).or_default();
+                open.retain(|outer| *outer > time || *outer == end);
+                let fits = open.last().is_none_or(|outer| end <= *outer);
+                assert!(fits, "two slices overlap: {event}");
+                open.push(end);
+                self.slices.entry(track).or_default().push((time, end));
+            }
+            "s" | "f" => {
+                let id = event["id"].as_u64().unwrap();
+                self.flows.entry(id).or_default().push((kind, time, track));
+            }
+            "C" => {
+                let items = event["args"]["items"].as_i64().unwrap();
+                assert!(items >= 0, "{event}");
+                self.counts.insert(event["name"].to_string(), items);
+            }
+            "i" => assert!(["t", "p"].contains(&event["s"].as_str().unwrap())),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+fn a_picture_is_whole() {
+    for (program, _) in PROGRAMS {
+        let run = run(program);
+        for is_to_scale in [false, true] {
+            let choice = Choice {
+                is_to_scale,
+                ..all()
+            };
+            let picture = drawing::draw(&run, &choice, "it", "a <title>");
+            assert!(!picture.contains("\n\n"), "a page would end it there");
+            let is_number = !picture.contains("NaN") && !picture.contains("inf");
+            assert!(is_number, "{program}");
+            let picture = roxmltree::Document::parse(&picture).unwrap();
+            let texts: Vec<_> = picture.descendants().filter_map(|it| it.text()).collect();
+            assert!(texts.contains(&"a <title>"));
+            for process in &run.processes {
+                assert!(texts.contains(&&*process.name), "{}", process.name);
+            }
+        }
+    }
+    let nothing = drawing::draw(&Run::default(), &Choice::default(), "it", "nothing");
+    roxmltree::Document::parse(&nothing).unwrap();
+}
+
+fn a_picture_shows_what_is_chosen() {
+    let run = run("turns");
+    let with = |change: fn(&mut Choice)| {
+        let mut choice = all();
+        change(&mut choice);
+        sentences(&run, &choice)
+    };
+    let whole = with(|_| {});
+    let hidden = with(|choice| choice.hidden = vec!["value".into()]);
+    assert!(hidden.iter().all(|it| !it.contains("value")) && !hidden.is_empty());
+    let until = with(|choice| choice.until = Some("first".into()));
+    assert!(until.iter().any(|it| it == "first ends."), "{until:#?}");
+    assert!(until.len() < whole.len());
+    assert!(with(|choice| choice.steps = 0).is_empty());
+    assert!(with(|choice| choice.skip = Some(10_000)).is_empty());
+    let picture = |steps| drawing::draw(&run, &Choice { steps, ..all() }, "it", "it");
+    assert!(picture(5).contains(">shown: 5 of "));
+    assert!(!picture(usize::MAX).contains("shown: "));
+}
+
+fn a_long_run_is_shown_where_most_happens() {
+    let run = run("market");
+    let shown = |skip| {
+        let choice = Choice {
+            steps: 30,
+            skip,
+            ..Choice::default()
+        };
+        View::of(&run, &choice).arrows.len()
+    };
+    let others = (0..).step_by(7).take(60).map(|skip| shown(Some(skip)));
+    let best = others.max().unwrap();
+    let found = shown(None);
+    assert!(found >= best && best > 0, "{found} of {best}");
+}
+
+fn timeline(arguments: &[&str]) -> testing::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timeline"));
+    command.args(arguments);
+    Program::start(command).wait()
+}
+
+fn the_command_writes_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run.trace");
+    let output = Program::start(program("turns", &record)).wait();
+    assert!(output.status.success());
+    let output = timeline(&[record.to_str().unwrap(), "--words"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert!(output.stdout.contains("\nsecond leaves 12 in the value.\n"));
+    let files: Vec<_> = output.stdout.lines().rev().take(2).collect();
+    let name = |ending| record.with_extension(ending).display().to_string();
+    assert_eq!(files[1], format!("{}: for a browser", name("svg")));
+    assert_eq!(
+        files[0],
+        format!("{}: for https://ui.perfetto.dev", name("json"))
+    );
+    let file = |ending| fs::read_to_string(record.with_extension(ending)).unwrap();
+    roxmltree::Document::parse(&file("svg")).unwrap();
+    serde_json::from_str::<Json>(&file("json")).unwrap();
+
+    let mut small = program("market", &record);
+    small.env("MP_TRACE_EVENTS", "100");
+    assert!(Program::start(small).wait().status.success());
+    let output = timeline(&[record.to_str().unwrap()]);
+    let told = " events have found no room: run it with MP_TRACE_EVENTS=";
+    assert!(output.stdout.contains(told), "{}", output.stdout);
+}
+
+fn the_command_says_what_to_do() {
+    for name in ["/nowhere/run.trace", "/dev/null", "/proc/self/exe"] {
+        let output = timeline(&[name]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let start = format!("Error: {name}: name a file that MP_TRACE has made, as in ");
+        assert!(output.stderr.starts_with(&start), "{}", output.stderr);
+    }
+}
