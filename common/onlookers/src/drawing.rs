@@ -350,6 +350,7 @@ impl Drawing<'_> {
                      fill=\"{colour}\"/>"
                 ));
             }
+            Shape::Tick => self.svg.line((x + 11.0, top), (x + 11.0, top + 14.0), 0.8),
             Shape::Wait => self.svg.element(format_args!(
                 "<path d=\"M{x:.1} {middle:.1}h22\" stroke=\"currentColor\" {WAIT}/>"
             )),
@@ -393,6 +394,7 @@ enum Shape {
     Box(&'static str),
     Lock(ObjectId),
     Wait,
+    Tick,
     Going(&'static str),
     Cross,
     None,
@@ -429,6 +431,9 @@ fn legend(view: &View) -> Vec<Sign> {
     }
     if has(&|bar| matches!(bar.doing, Doing::Act { act: Act::Call, .. })) {
         sign(Shape::Box(CALL), "a callback");
+    }
+    if !view.services.is_empty() {
+        sign(Shape::Tick, "a request");
     }
     let goes = |is: &dyn Fn(Going) -> bool| view.arrows.iter().any(|arrow| is(arrow.what));
     if goes(&|what| matches!(what, Going::Item(_))) {

@@ -2,10 +2,11 @@
 //! went from one to another.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::process::ExitStatus;
+use std::io;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use common::trace::{Act, Event, ObjectId, Outcome, What};
+use common::trace::{Act, Event, ObjectId, Outcome, Trace, What};
 
 /// A point of a run: of two, the one with the greater number is later, also where the clock has not
 /// moved between them.
@@ -229,6 +230,22 @@ impl Run {
         reader.finish()
     }
 
+    /// That of a program, while `run` runs it.
+    ///
+    /// # Errors
+    /// There is no memory for its record, or the record was too small.
+    pub fn record<T>(mut program: Command, run: impl FnOnce(Command) -> T) -> io::Result<(T, Run)> {
+        let trace = Trace::in_memory(1_000_000)?;
+        program.env("MP_TRACE", trace.path());
+        let done = run(program);
+        match trace.dropped() {
+            0 => Ok((done, Run::of(trace.events()))),
+            more => Err(io::Error::other(format!(
+                "{more} events have found no room"
+            ))),
+        }
+    }
+
     /// What it is called.
     pub fn name(&self, object: ObjectId) -> &str {
         self.objects.get(&object).map_or("object", |it| &it.name)
@@ -237,6 +254,23 @@ impl Run {
     /// What it is.
     pub fn kind(&self, object: ObjectId) -> &str {
         self.objects.get(&object).map_or("object", |it| &it.kind)
+    }
+
+    /// Who has held the locks of such objects, one after the other: its name, the object, what it
+    /// has found there, and what it has left.
+    pub fn holds(&self, kind: &str) -> Vec<(&str, ObjectId, Option<i32>, Option<i32>)> {
+        let holds = self.bars.iter().filter_map(|bar| match bar.doing {
+            Doing::Hold {
+                object,
+                found,
+                left,
+            } if self.kind(object) == kind => {
+                let name = self.processes[bar.process].name.as_str();
+                Some((name, object, found, left))
+            }
+            _ => None,
+        });
+        holds.collect()
     }
 
     /// The process that holds a lock at that moment.

@@ -28,7 +28,11 @@ pub fn all(view: &View) -> Vec<String> {
             },
             Going::Lock(_) | Going::End => continue,
         };
-        all.push((arrow.to.at, text));
+        let at = match arrow.what {
+            Going::Spawn => arrow.from.at,
+            _ => arrow.to.at,
+        };
+        all.push((at, text));
     }
     for bar in &view.bars {
         let who = name(bar.process);

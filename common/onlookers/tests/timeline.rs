@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use common::trace::{Act, Trace};
+use common::trace::Act;
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, raise};
@@ -69,11 +69,11 @@ fn program(name: &str, record: &Path) -> Command {
 }
 
 fn run(name: &str) -> Run {
-    let trace = Trace::in_memory(200_000).unwrap();
-    let output = Program::start(program(name, trace.path())).wait();
+    let mut program = Command::new(env::current_exe().unwrap());
+    program.arg(name);
+    let (output, run) = Run::record(program, |it| Program::start(it).wait()).unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(trace.dropped(), 0);
-    Run::of(trace.events())
+    run
 }
 
 fn child(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send) -> Process {

@@ -8,7 +8,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use common::trace::Trace;
 use onlookers::run::Run;
 use onlookers::view::{Choice, View};
 use onlookers::{drawing, words};
@@ -121,18 +120,17 @@ fn main() -> Result<()> {
 }
 
 fn draw(picture: &Picture) -> Result<()> {
-    let trace = Trace::in_memory(1_000_000)?;
     let mut program = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     program.args(["run", "--quiet"]).args(picture.program);
-    program.env("MP_TRACE", trace.path());
     if picture.chaos {
         program.env("MP_CHAOS", "1");
     }
-    let output = program.output()?;
+    let (output, run) = Run::record(program, |mut program| program.output())?;
+    let output = output?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}", output.status);
 
-    let (run, choice) = (Run::of(trace.events()), (picture.choice)());
+    let choice = (picture.choice)();
     let write = |ending: &str, content: &str| {
         let path = Path::new(DIRECTORY)
             .join(picture.name)
