@@ -43,7 +43,8 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
     let scale = (!view.moments.is_empty()).then_some(NAME + 8.0);
     let legend = legend(&view);
     let rows = view.processes.len() as f64 * ROW;
-    let lines = legend_lines(&legend, WIDTH - 2.0 * MARGIN);
+    // A phone shows so much of it at first.
+    let lines = legend_lines(&legend, 0.72 * WIDTH);
     let height = rows + scale.unwrap_or(0.0) + lines.len() as f64 * (FONT + 8.0) + MARGIN;
     let size = ((axis.end() + MARGIN + 12.0).max(WIDTH), height);
     let mut drawing = Drawing {
