@@ -139,9 +139,10 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        let (object, data) = (self.object, self.data.cast());
         // SAFETY: the mutex is held, and the object is that of the data.
-        let value = || unsafe { self.object.value(self.data.cast()) };
-        self.mutex.release(self.object, value);
+        let value = move || unsafe { object.value(data) };
+        self.mutex.release(object, value);
     }
 }
 
@@ -187,7 +188,7 @@ impl<T: Pod> Locked<T> {
     ) -> Result<Guard<'_, D>, LockError> {
         let (mutex, object) = (self.mutex(), &self.object);
         // SAFETY: called when the mutex is held; the object is that of the data.
-        let value = || unsafe { object.value(data.cast()) };
+        let value = move || unsafe { object.value(data.cast()) };
         mutex.acquire(object, deadline, death, value)?;
         Ok(Guard {
             mutex,

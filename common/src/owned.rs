@@ -148,7 +148,7 @@ impl OwnedMutex {
         }
         self.owner.store(Identity::mine().0, Relaxed);
         guards::count(1);
-        points.at(Some(Outcome::Done), || trace::encode(value()));
+        points.at(Some(Outcome::Done), move || trace::encode(value()));
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl OwnedMutex {
     #[inline]
     pub fn release(&self, object: &Object, value: impl FnOnce() -> Option<i32>) {
         let points = Points::of(Act::Unlock, object.id(), Deadline::NEVER);
-        points.at(None, || trace::encode(value()));
+        points.at(None, move || trace::encode(value()));
         self.owner.store(0, Relaxed);
         self.mutex.release();
         guards::count(-1);

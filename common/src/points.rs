@@ -109,7 +109,7 @@ impl Points {
 
     #[inline]
     pub fn after_item(self, outcome: Outcome, item: u32) {
-        self.at(Some(outcome), || item);
+        self.at(Some(outcome), move || item);
     }
 
     /// Before it, or after it with an outcome; with a number that is asked for only if somebody
@@ -118,7 +118,7 @@ impl Points {
     pub fn at(self, outcome: Option<Outcome>, number: impl FnOnce() -> u32) {
         if self.are_watched {
             let limited = self.deadline.is_limited();
-            watched(self.act, self.object, limited, outcome, number());
+            watched(self.act, self.object, limited, outcome, number);
         }
     }
 }
@@ -126,8 +126,14 @@ impl Points {
 /// Takes no [`Points`], which a fast path would have to put into memory for it.
 #[cold]
 #[inline(never)]
-fn watched(act: Act, object: ObjectId, limited: bool, outcome: Option<Outcome>, told: u32) {
-    let is_traced = trace::at(act, object, limited, outcome, told);
+fn watched(
+    act: Act,
+    object: ObjectId,
+    limited: bool,
+    outcome: Option<Outcome>,
+    told: impl FnOnce() -> u32,
+) {
+    let is_traced = trace::at(act, object, limited, outcome, told());
     let side = outcome.map_or(Side::Before, |_| Side::After);
     let is_delayed = chaos::at(number(act, side));
     if !is_traced && !is_delayed {
