@@ -133,7 +133,7 @@ mod shared;
 pub mod trace;
 mod words;
 
-pub use asleep::Deadlock;
+pub use asleep::{Deadlock, LookError, Onlooker, Waits};
 pub use lock::{Guard, Lock, LockError};
 pub use manager::{LockProxy, LockProxyGuard, Manager, ManagerError, ValueProxy};
 pub use pipe::{Connection, PipeError, pipe, pipe_with_capacity};

@@ -155,7 +155,7 @@ impl<T: Pod> Locked<T> {
         // SAFETY: nobody else knows this memory yet, and it has room for `values.len()` items.
         unsafe {
             memory.items().as_mut().copy_from_slice(values);
-            OwnedMutex::init(memory.head(), memory.bytes())?;
+            OwnedMutex::init(memory.head(), memory.bytes(), object)?;
         }
         let memory = ManuallyDrop::new(memory);
         Ok(Locked { memory, object })
