@@ -71,8 +71,9 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError::TimedOut`], and those of [`lock`](Lock::lock).
+    #[track_caller]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_>, LockError> {
-        self.0.first(Deadline::after(limit), Death::Reported)
+        self.0.first(Deadline::within(limit), Death::Reported)
     }
 
     /// Takes the lock like [`lock`](Lock::lock), and declares that what it protects is in order

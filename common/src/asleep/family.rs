@@ -5,11 +5,13 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::IntoRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::Location;
 use std::process::{self, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
@@ -375,10 +377,18 @@ impl Family {
     }
 
     /// A thread of this process falls asleep.
-    pub fn note(&self, place: usize, cell: usize, what: &str) {
+    pub fn note(
+        &self,
+        place: usize,
+        cell: usize,
+        what: fmt::Arguments<'_>,
+        caller: Option<&Location<'_>>,
+    ) {
+        let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
         let note = &self.notes[place][cell];
         note.since.store(now().as_nanos() as u64, Relaxed);
-        note.what.write(what);
+        let what = format!("{what}{}", caller.unwrap_or_default());
+        note.what.write(&what);
         let holds = match (HOLDS.get(), guards::held()) {
             (Some(holds), Some(1..)) => holds(),
             _ => String::new(),

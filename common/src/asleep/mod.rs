@@ -112,17 +112,14 @@ fn confirm(
     round: u64,
     upon: Upon,
 ) -> Result<(), Deadlock> {
-    match (noted.as_mut(), deadline) {
-        (Some(noted), _) => noted.confirm(round, upon),
-        (None, Deadline::At(_)) => {
-            *noted = Noted::with_a_limit(what, upon);
-            Ok(())
-        }
-        (None, Deadline::Never(caller)) => {
-            *noted = Noted::down(what, caller, upon);
-            Ok(())
-        }
+    if let Some(noted) = noted {
+        return noted.confirm(round, upon);
     }
+    *noted = match deadline.is_limited() {
+        true => Noted::with_a_limit(what, deadline.caller, upon),
+        false => Noted::down(what, deadline.caller, upon),
+    };
+    Ok(())
 }
 
 /// A nap for [`wait`], until a message or an end can be read from one of these, for at most `limit`.
@@ -171,14 +168,12 @@ impl Drop for Noted {
                 trace::awake();
             }
         }
-        if !self.is_limited {
-            IS_NOTED.set(false);
-        }
+        IS_NOTED.set(false);
     }
 }
 
 thread_local! {
-    /// Whether this thread is noted, without a limit. Its naps may be waits with one.
+    /// Whether this thread is noted. Its naps may be waits with a limit.
     static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -188,28 +183,29 @@ impl Noted {
         trace::asleep(caller, upon.process(), || {
             what.to_string().replace(OWNER, &family.owner(upon))
         });
-        let sleep = family.table().fall_asleep(mine, |cell| {
-            let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
-            let text = format!("{what}{}", caller.unwrap_or_default());
-            family.note(mine, cell, &text);
-        })?;
-        IS_NOTED.set(true);
+        let note = |cell| family.note(mine, cell, what, caller);
+        let sleep = family.table().fall_asleep(mine, note)?;
         Some(Noted::new(family, sleep, false))
     }
 
     /// For onlookers alone: it comes back by itself.
-    fn with_a_limit(what: fmt::Arguments<'_>, upon: Upon) -> Option<Self> {
+    fn with_a_limit(
+        what: fmt::Arguments<'_>,
+        caller: Option<&Location<'_>>,
+        upon: Upon,
+    ) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
         if IS_NOTED.get() {
             return None;
         }
-        let table = family.table();
-        let sleep = table.doze(mine, |cell| family.note(mine, cell, &what.to_string()))?;
-        table.depend(sleep, upon);
+        let note = |cell| family.note(mine, cell, what, caller);
+        let sleep = family.table().doze(mine, note)?;
+        family.table().depend(sleep, upon);
         Some(Noted::new(family, sleep, true))
     }
 
     fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
+        IS_NOTED.set(true);
         Noted {
             family,
             sleep,

@@ -99,6 +99,8 @@ pub enum LookError {
 /// ```
 pub struct Onlooker {
     memory: SharedMemory<Family, ()>,
+    /// The file's number.
+    inode: u64,
     /// Whether a pid is the same process for both.
     shares_pids: bool,
     before: BTreeSet<Sleep>,
@@ -151,9 +153,9 @@ impl Onlooker {
     /// There is nothing to look at, or the system forbids it: [`LookError`].
     pub fn of(pid: u32) -> Result<Onlooker, LookError> {
         let file = find(pid)?;
-        let size = file.metadata().map_err(LookError::System)?.len();
+        let meta = file.metadata().map_err(LookError::System)?;
         let seals = fcntl(&file, FcntlArg::F_GET_SEALS).unwrap_or(0);
-        if size != size_of::<Family>() as u64 || seals & SEALS.bits() != SEALS.bits() {
+        if meta.len() != size_of::<Family>() as u64 || seals & SEALS.bits() != SEALS.bits() {
             return Err(LookError::AnotherVersion { pid });
         }
         // SAFETY: it is that long, and sealed.
@@ -161,6 +163,7 @@ impl Onlooker {
         let pids = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let mut onlooker = Onlooker {
             memory: memory.map_err(LookError::System)?,
+            inode: meta.ino(),
             shares_pids: pids("self") == pids(&pid.to_string()),
             before: BTreeSet::new(),
         };
@@ -233,7 +236,9 @@ impl Onlooker {
             State::Live | State::Serving => {
                 let pid = family.table().pid(place);
                 match system::fate(pid, family.depth(place) == 0) {
-                    Fate::Lives => {}
+                    Fate::Lives if self.has_it(pid) => {}
+                    // The pid is another's by now, or it runs what `fate` takes for the first.
+                    Fate::Lives => return Some(Life::Ended(Fate::Ended(None).to_string())),
                     fate => return Some(Life::Ended(fate.to_string())),
                 }
                 if tenant.state() == State::Live {
@@ -247,6 +252,12 @@ impl Onlooker {
             State::Serving => Life::Serves,
             _ => Life::Lives(None),
         })
+    }
+
+    /// Whether the process has the table, as far as can be told.
+    fn has_it(&self, pid: u32) -> bool {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps"));
+        maps.map_or(true, |maps| inode(&maps) == Some(self.inode))
     }
 
     fn nap(&self, sleep: Sleep, upon: Upon, is_limited: bool) -> Nap {
@@ -278,8 +289,7 @@ fn find(pid: u32) -> Result<File, LookError> {
     }
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"));
     let maps = maps.map_err(|error| refused(pid, error))?;
-    let name = format!("/memfd:{FILE} ");
-    let Some(mapping) = maps.lines().find(|line| line.contains(&name)) else {
+    let Some(inode) = inode(&maps) else {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let mut variables = environment.split(|&byte| byte == 0);
         return Err(match variables.any(|it| it == b"MP_ASLEEP=off") {
@@ -287,21 +297,30 @@ fn find(pid: u32) -> Result<File, LookError> {
             false => LookError::NoTable { pid },
         });
     };
-    let inode = mapping.split_whitespace().nth(4).map(str::parse);
-    let Some(Ok(inode)) = inode else {
-        return Err(LookError::NoTable { pid });
-    };
     // It may have closed it. Then another of its family has it.
     let others = fs::read_dir("/proc").into_iter().flatten().flatten();
     let others = others.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut files = [pid].into_iter().chain(others).flat_map(descriptors);
     let file = files.find_map(|path| {
         let target = fs::read_link(&path).ok()?;
-        target.to_str()?.strip_prefix(&name)?;
+        target.to_str()?.strip_prefix(NAME)?.strip_prefix(FILE)?;
         let file = File::open(path).ok()?;
         (file.metadata().ok()?.ino() == inode).then_some(file)
     });
     file.ok_or(LookError::NoTable { pid })
+}
+
+/// In front of the name of a file of memory.
+const NAME: &str = "/memfd:";
+
+/// The number of the file with the table, in a process's mappings.
+fn inode(maps: &str) -> Option<u64> {
+    let is_it = |line: &&str| {
+        let name = line.split_whitespace().nth(5);
+        name.and_then(|name| name.strip_prefix(NAME)) == Some(FILE)
+    };
+    let mapping = maps.lines().find(is_it)?;
+    mapping.split_whitespace().nth(4)?.parse().ok()
 }
 
 fn descriptors(pid: u32) -> impl Iterator<Item = PathBuf> {
@@ -310,11 +329,10 @@ fn descriptors(pid: u32) -> impl Iterator<Item = PathBuf> {
 }
 
 fn refused(pid: u32, error: io::Error) -> LookError {
-    let user = fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
     let answer = kill(Pid::from_raw(pid.cast_signed()), None);
-    match (error.kind(), user) {
-        _ if pid == 0 || answer == Err(Errno::ESRCH) => LookError::NoProcess { pid },
-        (io::ErrorKind::PermissionDenied, Ok(user)) if user != geteuid().as_raw() => {
+    match (error.kind(), user(pid)) {
+        _ if pid.cast_signed() <= 0 || answer == Err(Errno::ESRCH) => LookError::NoProcess { pid },
+        (io::ErrorKind::PermissionDenied, Some(user)) if user != geteuid().as_raw() => {
             LookError::AnotherUser { pid, user }
         }
         // Where `/proc` shows nobody else's.
@@ -323,6 +341,13 @@ fn refused(pid: u32, error: io::Error) -> LookError {
         }
         _ => LookError::System(error),
     }
+}
+
+/// Whose a process is. That its entry in `/proc` is root's may only say that it is protected.
+fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl Seen {
@@ -369,22 +394,14 @@ impl Waits {
             .filter(|it| it.waits())
             .map(|it| (it.place, of(it)))
             .collect();
-        let reached = |from: usize| {
-            let mut reached = waits.get(&from).cloned().unwrap_or_default();
-            loop {
-                let next = reached
-                    .iter()
-                    .filter_map(|place| waits.get(place))
-                    .flatten();
-                let next: BTreeSet<_> = next.copied().collect();
-                let known = reached.len();
-                reached.extend(next);
-                if reached.len() == known {
-                    return reached;
-                }
+        let is_in_one = |it: &&Seen| {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![it.place]);
+            while let Some(place) = next.pop() {
+                let upon = waits.get(&place).into_iter().flatten();
+                next.extend(upon.filter(|place| reached.insert(**place)));
             }
+            reached.contains(&it.place)
         };
-        let is_in_one = |it: &&Seen| reached(it.place).contains(&it.place);
         self.seen.iter().filter(is_in_one).collect()
     }
 
