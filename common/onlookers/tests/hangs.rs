@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::Onlooker;
-use testing::{Program, assert_output, can_use, exact, example, masked};
+use testing::{Program, assert_output, can_use, exact, example, masked, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,6 +38,11 @@ fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < PATIENCE, "never");
         sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn the_shop_mended() {
+    assert_output!(exact(run(example("shop_mended")).success()));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! `system` asks: whether a process has other threads, or may get a signal.
 //!
 //! The sleeper nearest the root looks whether it has come to that, and is the one to get the error.
+//!
+//! Who waits with a limit is noted, too, but counts as awake: that is for onlookers (`onlooker`).
 
 mod family;
 mod onlooker;
@@ -55,6 +57,8 @@ const PATIENCE: u32 = 16;
 /// | a program with a handler for a signal (Ctrl-C among them), of its own or of a crate | no: it may do anything |
 /// | a family of more than 1024 processes at a time | no |
 /// | without `/proc`, or with processes that it does not show | no |
+///
+/// Where nobody is told, an [`Onlooker`] sees who waits for whom.
 ///
 /// `MP_ASLEEP=off` in the environment switches it off. Python has nothing like it; Go's runtime has
 /// (`all goroutines are asleep - deadlock!`), for the goroutines of one process.
