@@ -9,7 +9,7 @@ use std::any::type_name;
 use std::cell::OnceCell;
 use std::env;
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Write, stdout};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -439,8 +439,13 @@ fn looking() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        if name == "true" {
-            until_gone(program.id());
+        match name {
+            "true" => until_gone(program.id()),
+            // Begun, a program has none for a moment.
+            _ => eventually("it has its environment", || {
+                let file = format!("/proc/{}/environ", program.id());
+                !fs::read(file).unwrap().is_empty()
+            }),
         }
         let refused = look(program.id());
         program.kill().unwrap();

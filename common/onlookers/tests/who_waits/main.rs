@@ -18,7 +18,7 @@ use common::{LookError, Onlooker};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
-use testing::{Output, Program, assert_output, chain, exact, example, masked};
+use testing::{Output, Program, assert_output, can_use, chain, exact, example, masked};
 
 /// For what must come soon, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +56,7 @@ fn main() {
         switched_off,
         another_user,
         a_protected_process,
+        another_pid_namespace,
         to_watch_ends_with_the_family,
     ];
     let mut arguments = Arguments::from_args();
@@ -407,6 +408,26 @@ fn a_protected_process() {
     });
     let refused = told(as_nobody(who_waits(protected.pid())).unwrap()).stderr;
     assert_output!("forbidden", masked("process ", "[pid]", exact(refused)));
+}
+
+/// What has these pids here is somebody else.
+fn another_pid_namespace() {
+    let alone = ["--fork", "--pid", "--kill-child"];
+    if !can_use("unshare", &[&alone[..], &["true"]].concat()) {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(alone).arg(example("shop"));
+    let unshare = Program::start(command);
+    let [shop] = eventually("it has begun", || {
+        <[u32; 1]>::try_from(children(unshare.pid())).map_err(|all| format!("{all:?}"))
+    });
+    let seen = look_until(shop, &["4 of 4 living processes wait\n"]);
+    assert!(seen.contains("main (pid 1) waits for the end of"), "{seen}");
+    assert!(
+        seen.contains("\nThey are in another pid namespace, whose pids these are.\n"),
+        "{seen}"
+    );
 }
 
 fn to_watch_ends_with_the_family() {
