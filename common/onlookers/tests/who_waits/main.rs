@@ -45,6 +45,8 @@ fn main() {
         who_holds_several_locks,
         who_is_stopped,
         other_threads,
+        who_sleeps_again_and_again_goes_on,
+        who_naps_within_a_wait_waits_once,
         descriptors_that_were_closed,
         without_a_descriptor,
         with_small_files,
@@ -225,6 +227,40 @@ fn other_threads() {
     let program = start("threads");
     let seen = look_until(program.pid(), &["    and other threads go on\n"]);
     assert!(seen.starts_with("0 of 1 living process wait"), "{seen}");
+    let holds = seen.lines().find(|line| line.contains("it holds")).unwrap();
+    assert!(
+        !holds.contains(" and "),
+        "not what another thread holds: {seen}"
+    );
+}
+
+fn who_sleeps_again_and_again_goes_on() {
+    let program = start("restless");
+    look_until(program.pid(), &["goes on"]);
+    let mut onlooker = Onlooker::of(program.pid()).unwrap();
+    // Longer than each of its sleeps, but on a busy machine.
+    let mut goes_on = || {
+        sleep(Duration::from_millis(350));
+        onlooker
+            .look()
+            .to_string()
+            .starts_with("0 of 1 living process wait\n")
+    };
+    let count = (0..10).filter(|_| goes_on()).count();
+    assert!(count >= 7, "{count} of 10");
+}
+
+fn who_naps_within_a_wait_waits_once() {
+    let program = start("pool");
+    let seen = look_until(
+        program.pid(),
+        &[
+            "2 of 3 living processes wait\n",
+            "main (pid",
+            "in the result queue of the pool",
+        ],
+    );
+    assert_eq!(seen.matches(" waits for ").count(), 2, "{seen}");
 }
 
 /// It finds the table by another process of the family.
@@ -245,15 +281,24 @@ fn descriptors_that_were_closed() {
 fn has_no_table(name: &str) {
     let program = start(name);
     let pid = program.pid();
-    eventually("it waits", || match program.output_so_far(100).unwrap() {
-        (stdout, _) if stdout == "ready\n" => Ok(()),
-        printed => Err(format!("{printed:?}")),
+    eventually("it stops", || {
+        match fs::read_to_string(format!("/proc/{pid}/stat")).unwrap() {
+            stat if stat.contains(") T ") => Ok(()),
+            stat => Err(stat),
+        }
     });
     let refused = Onlooker::of(pid).err().unwrap();
     assert!(matches!(refused, LookError::NoTable { .. }), "{refused}");
+    signal(pid, Signal::SIGCONT);
+    let output = program.wait();
+    assert!(
+        output.stderr.contains("nobody can go on: "),
+        "{}",
+        output.stderr
+    );
 }
 
-/// It runs, and counts who waits, but shows it to nobody.
+/// It runs, and is told when nobody can go on, but shows it to nobody else.
 fn without_a_descriptor() {
     has_no_table("no-descriptor");
 }
@@ -289,8 +334,17 @@ fn a_table_full_of_nonsense() {
         fs::read_link(path).is_ok_and(|it| it.to_str().unwrap().contains("mp-who-waits"))
     };
     let path = file.map(|it| it.unwrap().path()).find(is_table).unwrap();
-    let file = File::options().write(true).open(path).unwrap();
+    let file = File::options().read(true).write(true).open(path).unwrap();
     let size = file.metadata().unwrap().len() as usize;
+    // A sleeper's words, with what would colour a terminal.
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let words = b"an item in the queue";
+    let is_it = |bytes: &[u8]| bytes == words;
+    let place = bytes.windows(words.len()).position(is_it).unwrap();
+    file.write_all_at(b"\x1b[31m", place as u64).unwrap();
+    let seen = onlooker.look().to_string();
+    assert!(seen.contains("waits for \u{fffd}[31m"), "{seen}");
     let mut state = 1_u64;
     for byte in [Some(0xff), Some(2), None, None] {
         let mut next = || {

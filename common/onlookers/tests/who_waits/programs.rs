@@ -6,16 +6,19 @@ use std::process::exit;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use common::{Lock, Manager, Process, Queue};
+use common::{Lock, Manager, Pool, Process, Queue};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 9] = [
+const ALL: [(&str, fn()); 11] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
+    ("restless", restless),
+    ("pool", pool),
     ("closes", closes),
     ("no-descriptor", no_descriptor),
     ("small-files", small_files),
@@ -90,12 +93,32 @@ fn holder() {
     never.get_timeout(LONG).unwrap_err();
 }
 
+/// One of them holds a lock and waits; the other one holds a lock, too.
 fn threads() {
     let never = never();
+    let (its, other) = (Lock::new().unwrap(), Lock::new().unwrap());
+    let _other = other.lock().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| never.get_timeout(LONG));
+        scope.spawn(|| {
+            let _its = its.lock().unwrap();
+            never.get_timeout(LONG)
+        });
         sleep(LONG);
     });
+}
+
+/// Of each wait a third passes before it is noted.
+fn restless() {
+    let never = never();
+    loop {
+        never.get_timeout(Duration::from_millis(300)).unwrap_err();
+    }
+}
+
+/// Its waits are made of shorter ones.
+fn pool() {
+    let pool = Pool::new(1, |()| anyhow::Ok(sleep(LONG))).unwrap();
+    pool.apply(&()).unwrap();
 }
 
 fn closes() {
@@ -111,14 +134,14 @@ fn closes() {
     closes.join_timeout(LONG).unwrap();
 }
 
-/// Shares under a limit, and then waits without a table that anybody finds.
+/// Shares under a limit, stops, and then waits without a table that others find.
 fn limited(resource: Resource, limit: u64) {
     let (soft, hard) = getrlimit(resource).unwrap();
     setrlimit(resource, limit, hard).unwrap();
     let never = never();
     setrlimit(resource, soft, hard).unwrap();
-    println!("ready");
-    never.get_timeout(LONG).unwrap_err();
+    raise(Signal::SIGSTOP).unwrap();
+    eprintln!("{}", never.get().unwrap_err());
 }
 
 fn no_descriptor() {
