@@ -1,16 +1,68 @@
 //! What the chapter's programs print.
 
 use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs, process};
 
 use testing::{
-    any_order_then, assert_output, exact, example, examples, interrupt, into_broken_pipe, python,
-    run,
+    Program, any_order_then, assert_output, can_use, exact, example, examples, interrupt,
+    into_broken_pipe, masked, per_process, python, run,
 };
 
 #[test]
 fn main_program() {
     let output = run(env!("CARGO_BIN_EXE_01-process")).success();
     assert_output!(any_order_then(1, output));
+}
+
+/// What the system is asked for, of each process in its order: the first, then its children in the
+/// order in which it has started them.
+#[test]
+fn system_calls() {
+    if !can_use("strace", &["true"]) {
+        return;
+    }
+    let folder = env::temp_dir().join(format!("system-calls-{}", process::id()));
+    fs::create_dir(&folder).expect("a folder is made");
+    let mut strace = Command::new("strace");
+    let calls = "trace=/clone.*,prctl,getppid,write,waitid,exit_group";
+    strace
+        .args(["-ff", "-e", calls, "-o"])
+        .arg(folder.join("of"));
+    strace.arg(env!("CARGO_BIN_EXE_01-process"));
+    Program::start(strace).wait();
+    let files = fs::read_dir(&folder).expect("it can be read");
+    let mut traces: Vec<String> = files
+        .map(|file| fs::read_to_string(file.expect("a file").path()).expect("it can be read"))
+        .collect();
+    fs::remove_dir_all(&folder).expect("it is removed");
+    // The first process alone starts others; the rest say their names.
+    traces.sort_by_key(|trace| (!trace.contains("clone"), trace.find("worker 2").is_some()));
+    let names = ["main", "worker 1", "worker 2"];
+    assert_eq!(traces.len(), names.len());
+    let lines = names.iter().zip(&traces).flat_map(|(name, trace)| {
+        let calls = trace.lines().filter_map(shortened);
+        calls.map(move |call| format!("{name:8}  {call}\n"))
+    });
+    let lines: String = lines.collect();
+    let lines = masked("getppid() = ", "[pid]", per_process(1, lines));
+    assert_output!(masked("SIGCHLD, ...) = ", "[pid]", lines));
+}
+
+/// A call without what is told nowhere, or differs; `None` of one that was in vain.
+fn shortened(line: &str) -> Option<String> {
+    let (call, result) = line.rsplit_once(" = ").unwrap_or((line, ""));
+    let words: Vec<&str> = line.split(['(', ' ', ',']).collect();
+    let name = words[0];
+    Some(match name {
+        "---" => return None, // that a child has ended is told by a signal, too
+        _ if name.starts_with("clone") => format!("{name}(..., SIGCHLD, ...) = {result}"),
+        "waitid" if !call.contains("CLD_EXITED") => return None,
+        "waitid" => format!("waitid(P_PIDFD, ..., si_status=0, ...) = {result}"),
+        "getppid" => format!("getppid() = {result}"),
+        _ if result.is_empty() => line.to_owned(),
+        _ => format!("{} = {result}", call.trim_end()),
+    })
 }
 
 #[test]

@@ -124,10 +124,10 @@ const PF_FORKNOEXEC: u32 = 0x40;
 
 /// Some fields of `/proc/PID/stat` (proc_pid_stat(5)): 3, 4, 9, 20, 22 and 52.
 pub(crate) struct Status {
-    state: u8,
+    pub state: u8,
     parent: u32,
     flags: u32,
-    threads: u32,
+    pub threads: u32,
     start: u32,
     /// As `waitpid` has it, of a zombie.
     pub exit: i32,

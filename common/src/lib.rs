@@ -30,7 +30,8 @@
 //!   pool, a manager.
 //! - **Nobody waits for what cannot come.** A queue does not know who would put or take. So when
 //!   nobody can go on, one call is an error with the whole chain, [`Deadlock`], within seconds. As
-//!   long as another process goes on, it might still put; a table there says who is told.
+//!   long as another process goes on, it might still put; a table there says who is told. Then an
+//!   [`Onlooker`] can still see who waits for whom.
 //! - **Nothing stays behind**: no process, no name in the file system.
 //! - **A user's mistake is an error that says what to do**, and works again once it is mended.
 //!
@@ -77,7 +78,7 @@
 //! in. [`trace`] has the reader, and for tools more: to stop or kill a process at one of its points.
 //!
 //! `MP_ASLEEP=off`, to let processes wait on that wait for what cannot come: without it, one of them
-//! gets a [`Deadlock`].
+//! gets a [`Deadlock`]. An [`Onlooker`] sees nothing of them then.
 //!
 //! # In a crate of your own
 //!
@@ -134,7 +135,7 @@ mod shared;
 pub mod trace;
 mod words;
 
-pub use asleep::Deadlock;
+pub use asleep::{Deadlock, LookError, Onlooker, Waits};
 pub use lock::{Guard, Lock, LockError};
 pub use manager::{LockProxy, LockProxyGuard, Manager, ManagerError, ValueProxy};
 pub use pipe::{Connection, PipeError, pipe, pipe_with_capacity};

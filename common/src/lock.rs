@@ -71,8 +71,9 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError::TimedOut`], and those of [`lock`](Lock::lock).
+    #[track_caller]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_>, LockError> {
-        self.0.first(Deadline::after(limit), Death::Reported)
+        self.0.first(Deadline::within(limit), Death::Reported)
     }
 
     /// Takes the lock like [`lock`](Lock::lock), and declares that what it protects is in order
@@ -158,7 +159,7 @@ impl<T: Pod> Locked<T> {
         // SAFETY: nobody else knows this memory yet, and it has room for `values.len()` items.
         unsafe {
             memory.items().as_mut().copy_from_slice(values);
-            OwnedMutex::init(memory.head(), memory.bytes())?;
+            OwnedMutex::init(memory.head(), memory.bytes(), object)?;
         }
         let memory = ManuallyDrop::new(memory);
         Ok(Locked { memory, object })

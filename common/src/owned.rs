@@ -98,12 +98,13 @@ impl OwnedMutex {
     /// # Safety
     /// `this` is the start of a shared mapping of `bytes` bytes, zeroed, used by nobody yet, and
     /// stays there until [`retire`](OwnedMutex::retire).
-    pub unsafe fn init(this: NonNull<OwnedMutex>, bytes: usize) -> io::Result<()> {
+    pub unsafe fn init(this: NonNull<OwnedMutex>, bytes: usize, object: Object) -> io::Result<()> {
         // SAFETY: as the caller promises.
         unsafe { RawMutex::init(NonNull::new_unchecked(&raw mut (*this.as_ptr()).mutex))? };
         asleep::found();
+        asleep::HOLDS.get_or_init(|| held_by_this_thread);
         watch_forks();
-        locks().insert(this.as_ptr().expose_provenance(), bytes);
+        locks().insert(this.as_ptr().expose_provenance(), (bytes, object));
         Ok(())
     }
 
@@ -225,13 +226,43 @@ impl OwnedMutex {
     }
 }
 
-/// The mutexes that this process has mapped, by their addresses, and the lengths of the mappings.
-static LOCKS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+/// The mutexes that this process has mapped, by their addresses, with the lengths of the mappings
+/// and what they are to people.
+static LOCKS: Mutex<BTreeMap<usize, (usize, Object)>> = Mutex::new(BTreeMap::new());
 
-type Locks = MutexGuard<'static, BTreeMap<usize, usize>>;
+type Locks = MutexGuard<'static, BTreeMap<usize, (usize, Object)>>;
 
 fn locks() -> Locks {
     LOCKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many locks [`held_by_this_thread`] names.
+const NAMED: usize = 2;
+
+/// For a thread that sleeps anyway: each lock of this process is looked at.
+fn held_by_this_thread() -> String {
+    let locks = locks();
+    let is_held = |start: usize| {
+        let mutex = ptr::with_exposed_provenance::<OwnedMutex>(start);
+        // SAFETY: mapped, as it is listed.
+        let mutex = unsafe { &*mutex };
+        // Taken, it was just released by another thread of this process.
+        Identity(mutex.owner.load(Relaxed)) == Identity::mine()
+            && match mutex.mutex.try_acquire() {
+                Ok(_) => {
+                    mutex.mutex.release();
+                    false
+                }
+                Err(error) => matches!(error, MutexError::AlreadyHeld),
+            }
+    };
+    let held = locks.iter().filter(|(start, _)| is_held(**start));
+    let mut held = held.map(|(_, (_, object))| object.to_string());
+    let named: Vec<_> = held.by_ref().take(NAMED).collect();
+    match held.count() {
+        0 => named.join(" and "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 thread_local! {
@@ -255,7 +286,7 @@ fn watch_forks() {
         let Some((locks, parent)) = FORKING.take().map(ManuallyDrop::into_inner) else {
             return;
         };
-        for (&start, &bytes) in &*locks {
+        for (&start, &(bytes, _)) in &*locks {
             let mutex = ptr::with_exposed_provenance_mut::<OwnedMutex>(start);
             // SAFETY: mapped, as it is listed.
             let held = unsafe { Identity((*mutex).owner.load(Relaxed)).is(parent) };

@@ -183,8 +183,9 @@ impl<S: Serialize, R> Connection<S, R> {
     ///
     /// # Errors
     /// [`PipeError`].
+    #[track_caller]
     pub fn send_timeout(&self, item: &S, limit: Duration) -> Result<(), PipeError> {
-        self.send_until(item, Deadline::after(limit))
+        self.send_until(item, Deadline::within(limit))
     }
 
     fn send_until(&self, item: &S, deadline: Deadline) -> Result<(), PipeError> {
@@ -231,8 +232,9 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     ///
     /// # Errors
     /// [`PipeError`].
+    #[track_caller]
     pub fn recv_timeout(&self, limit: Duration) -> Result<R, PipeError> {
-        self.recv_until(Deadline::after(limit))
+        self.recv_until(Deadline::within(limit))
     }
 
     fn recv_until(&self, deadline: Deadline) -> Result<R, PipeError> {
@@ -254,9 +256,10 @@ impl<S, R> Connection<S, R> {
     ///
     /// # Errors
     /// [`PipeError::InUse`].
+    #[track_caller]
     pub fn poll(&self, limit: Duration) -> Result<bool, PipeError> {
         self.users.claim()?;
-        match self.wait(Deadline::after(limit)) {
+        match self.wait(Deadline::within(limit)) {
             Ok(()) | Err(PipeError::Died { .. }) => Ok(true),
             Err(PipeError::TimedOut) => Ok(false),
             Err(error) => Err(error),

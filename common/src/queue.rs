@@ -191,8 +191,9 @@ impl<T: Serialize> Queue<T> {
     ///
     /// # Errors
     /// [`PutError`].
+    #[track_caller]
     pub fn put_timeout(&self, item: &T, limit: Duration) -> Result<(), PutError> {
-        self.put_at_a_point(item, Deadline::after(limit))
+        self.put_at_a_point(item, Deadline::within(limit))
     }
 
     #[inline]
@@ -242,8 +243,9 @@ impl<T: DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     /// [`GetError`].
+    #[track_caller]
     pub fn get_timeout(&self, limit: Duration) -> Result<T, GetError> {
-        self.get_at_a_point(Deadline::after(limit))
+        self.get_at_a_point(Deadline::within(limit))
     }
 
     #[inline]

@@ -94,8 +94,9 @@ impl<T: Pod> Value<T> {
     ///
     /// # Errors
     /// [`LockError::TimedOut`], and those of [`lock`](Value::lock).
+    #[track_caller]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_, T>, LockError> {
-        self.0.first(Deadline::after(limit), Death::Reported)
+        self.0.first(Deadline::within(limit), Death::Reported)
     }
 
     /// Takes the lock after its owner died: see [`Lock::recover`](crate::Lock::recover). The
@@ -175,8 +176,9 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     /// [`LockError::TimedOut`], and those of [`lock`](Array::lock).
+    #[track_caller]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Guard<'_, [T]>, LockError> {
-        self.0.all(Deadline::after(limit), Death::Reported)
+        self.0.all(Deadline::within(limit), Death::Reported)
     }
 
     /// Takes the lock after its owner died: see [`Lock::recover`](crate::Lock::recover). Some

@@ -9,18 +9,18 @@ use std::any::type_name;
 use std::cell::OnceCell;
 use std::env;
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Write, stdout};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, exit};
+use std::process::{Command, Stdio, exit};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::{
-    Lock, LockError, LockProxy, Manager, Outcome, Pool, PoolError, Process, Queue, ScopeError,
-    TaskError, Value, ValueProxy, pipe,
+    Lock, LockError, LockProxy, Manager, Onlooker, Outcome, Pool, PoolError, Process, Queue,
+    ScopeError, TaskError, Value, ValueProxy, pipe,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill as signal_to, raise};
@@ -41,7 +41,8 @@ trials![
     managers,
     pools,
     tasks,
-    deadlocks
+    deadlocks,
+    looking
 ];
 
 fn main() {
@@ -425,6 +426,39 @@ fn deadlocks() {
     compare("deadlocks", lines.into_iter().chain([complaint]), |lines| {
         masked("(pid ", "[pid]", lines)
     });
+}
+
+fn looking() {
+    let look = |pid| line(Onlooker::of(pid));
+    let nobody = look(0);
+    let program = |name: &str, asleep: &str| {
+        let mut program = Command::new(name);
+        program.arg("600").env("MP_ASLEEP", asleep);
+        let mut program = program
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        match name {
+            "true" => until_gone(program.id()),
+            // Begun, a program has none for a moment.
+            _ => eventually("it has its environment", || {
+                let file = format!("/proc/{}/environ", program.id());
+                !fs::read(file).unwrap().is_empty()
+            }),
+        }
+        let refused = look(program.id());
+        program.kill().unwrap();
+        program.wait().unwrap();
+        refused
+    };
+    let lines = [
+        nobody,
+        program("true", ""),
+        program("sleep", ""),
+        program("sleep", "off"),
+    ];
+    compare("looking", lines, |lines| masked("process ", "[pid]", lines));
 }
 
 type Provoke = fn() -> String;

@@ -1,18 +1,32 @@
 //! The processes of a family, in one table that all of them have.
+//!
+//! It is in a file of memory that they have open, too, so that an onlooker finds it. Nobody uses
+//! that descriptor, so that a program may close it.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
+use std::fmt;
+use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::Location;
 use std::process::{self, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{env, mem, ptr, thread};
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::ProtFlags;
+use nix::sys::resource::{Resource, getrlimit};
+
 use super::system::{self, Fate};
-use super::table::{CELLS, Slot, State, Table, Tenant};
-use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use super::table::{CELLS, Slot, State, Table, Tenant, Upon};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::deadline::now;
 use crate::guards;
 use crate::memory::{SharedMemory, Text};
 use crate::words::complain;
@@ -21,8 +35,22 @@ use crate::words::complain;
 /// all of them sleep, as the others are strangers.
 const PLACES: usize = 1024;
 
+/// In what somebody waits for: the name of the process without which it cannot come.
+pub(crate) const OWNER: &str = "\u{1}";
+
+/// What an onlooker knows the file by.
+pub(super) const FILE: &str = "mp-who-waits";
+/// And its content, of this version.
+const MAGIC: u64 = u64::from_le_bytes(*b"whowait1");
+/// Nobody makes it shorter, which would end all that have it mapped.
+pub(super) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_SEAL);
+
 /// All zeroes at first.
+#[repr(C)]
 pub(super) struct Family {
+    magic: AtomicU64,
     round: AtomicU64,
     /// Where to look for a free place: those of the dead are kept for a while, to name them.
     next: AtomicU32,
@@ -30,7 +58,17 @@ pub(super) struct Family {
     deaths: AtomicU32,
     slots: [Slot; PLACES],
     members: [Member; PLACES],
-    sleeps: [[Text<256>; CELLS]; PLACES],
+    notes: [[Note; CELLS]; PLACES],
+}
+
+/// What a sleeping thread says of itself.
+struct Note {
+    /// Since when, in nanoseconds on the clock of deadlines.
+    since: AtomicU64,
+    /// For what it waits, and in the next line where it was called.
+    what: Text<256>,
+    /// The locks that it holds.
+    holds: Text<256>,
 }
 
 /// What is known of a process.
@@ -48,6 +86,9 @@ struct Member {
 
 const KNOWN: u64 = 1 << 32;
 const ELSEWHERE: u64 = 1 << 33;
+
+/// Knows which locks this thread holds.
+pub(crate) static HOLDS: OnceLock<fn() -> String> = OnceLock::new();
 
 static FAMILY: OnceLock<Option<&'static Family>> = OnceLock::new();
 /// This process's place, and 1; 0 if it has none.
@@ -78,16 +119,36 @@ pub(crate) fn found() {
         if !is_wanted() {
             return None;
         }
-        let memory = mem::ManuallyDrop::new(SharedMemory::<Family, ()>::new(0).ok()?);
+        let memory = in_a_file().or_else(|_| SharedMemory::<Family, ()>::new(0));
+        let memory = mem::ManuallyDrop::new(memory.ok()?);
         // SAFETY: zeroes are a family of nobody, and it stays mapped.
         let family = unsafe { memory.head().as_ref() };
         let root = family.table().claim(0, 0)?;
         family.is_born(root, process::id(), "main");
         MINE.store(root.0 + 1, Relaxed);
+        family.magic.store(MAGIC, Release);
         // SAFETY: the handlers write to what is theirs at a fork.
         unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
         Some(family)
     });
+}
+
+/// The descriptor stays open.
+fn in_a_file() -> io::Result<SharedMemory<Family, ()>> {
+    let size = size_of::<Family>() as u64;
+    // A file that is larger than the system allows ends the process.
+    if getrlimit(Resource::RLIMIT_FSIZE)?.0 < size {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = File::from(memfd_create(FILE, flags)?);
+    file.set_len(size)?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: sealed at that length.
+    let memory = unsafe { SharedMemory::of(&file, 0, protection) }?;
+    let _ = file.into_raw_fd();
+    Ok(memory)
 }
 
 /// The longest nap in milliseconds, if it is not as long as the one who naps wants.
@@ -298,19 +359,61 @@ impl Family {
     /// last, and in words.
     pub fn end(&self, place: usize) -> ((bool, Reverse<u32>), String) {
         let member = &self.members[place];
-        let (well, words) = match member.end.load(Relaxed) {
-            0 => (false, "ended".to_owned()),
-            ELSEWHERE => (true, "runs another program".to_owned()),
+        let (well, how) = match member.end.load(Relaxed) {
+            0 => (false, Fate::Ended(None)),
+            ELSEWHERE => (true, Fate::RunsAnotherProgram),
             status => {
-                let status = ExitStatus::from_raw((status as u32).cast_signed());
-                (status.success(), format!("ended: {status}"))
+                let status = (status as u32).cast_signed();
+                let is_well = ExitStatus::from_raw(status).success();
+                (is_well, Fate::Ended(Some(status)))
             }
         };
-        ((well, Reverse(member.death.load(Relaxed))), words)
+        ((well, Reverse(member.death.load(Relaxed))), how.to_string())
     }
 
-    /// What a sleeping thread says it waits for.
-    pub fn text(&self, place: usize, cell: usize) -> &Text<256> {
-        &self.sleeps[place][cell]
+    /// Whether it is one, of this version.
+    pub fn is_one(&self) -> bool {
+        self.magic.load(Acquire) == MAGIC
+    }
+
+    /// A thread of this process falls asleep.
+    pub fn note(
+        &self,
+        place: usize,
+        cell: usize,
+        what: fmt::Arguments<'_>,
+        caller: Option<&Location<'_>>,
+    ) {
+        let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
+        let note = &self.notes[place][cell];
+        note.since.store(now().as_nanos() as u64, Relaxed);
+        let what = format!("{what}{}", caller.unwrap_or_default());
+        note.what.write(&what);
+        let holds = match (HOLDS.get(), guards::held()) {
+            (Some(holds), Some(1..)) => holds(),
+            _ => String::new(),
+        };
+        note.holds.write(&holds);
+    }
+
+    /// What a sleeping thread says it waits for, and where it was called.
+    pub fn reason(&self, place: usize, cell: usize, upon: Upon) -> (String, String) {
+        let text = self.notes[place][cell].what.read();
+        let (what, caller) = text.split_once('\n').unwrap_or((&text, ""));
+        let what = what.replace(OWNER, &self.owner(upon));
+        (what, caller.to_owned())
+    }
+
+    /// Since when it sleeps, and what it holds.
+    pub fn since(&self, place: usize, cell: usize) -> (Duration, String) {
+        let note = &self.notes[place][cell];
+        let since = Duration::from_nanos(note.since.load(Relaxed));
+        (since, note.holds.read())
+    }
+
+    /// The process without which a sleeper cannot go on, as for people.
+    pub fn owner(&self, upon: Upon) -> String {
+        let owner = upon.process().and_then(|pid| self.place_of(pid));
+        owner.map_or("another process".into(), |owner| self.name(owner))
     }
 }

@@ -7,11 +7,15 @@
 //! `system` asks: whether a process has other threads, or may get a signal.
 //!
 //! The sleeper nearest the root looks whether it has come to that, and is the one to get the error.
+//!
+//! Who waits with a limit is noted, too, but counts as awake: that is for onlookers (`onlooker`).
 
 mod family;
+mod onlooker;
 mod system;
 mod table;
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -24,7 +28,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::trace;
 use family::Family;
-pub(crate) use family::{Child, found, give_way};
+pub(crate) use family::{Child, HOLDS, OWNER, found, give_way};
+pub use onlooker::{LookError, Onlooker, Waits};
 pub(crate) use table::Upon;
 use table::{Picture, Sleep, State, Verdict};
 
@@ -32,9 +37,6 @@ use table::{Picture, Sleep, State, Verdict};
 const DEAD_SHOWN: usize = 8;
 /// After so many looks a sleeper asks again whether the others live.
 const PATIENCE: u32 = 16;
-/// In what somebody waits for: the name of the process without which it cannot come.
-pub(crate) const OWNER: &str = "\u{1}";
-
 /// Nobody can go on: each of some processes waits, without a limit, for what only another of them
 /// could do. Its text is one line that says so and then a line for each process: what it waits for,
 /// and where it was called.
@@ -55,6 +57,8 @@ pub(crate) const OWNER: &str = "\u{1}";
 /// | a program with a handler for a signal (Ctrl-C among them), of its own or of a crate | no: it may do anything |
 /// | a family of more than 1024 processes at a time | no |
 /// | without `/proc`, or with processes that it does not show | no |
+///
+/// Where nobody is told, an [`Onlooker`] sees who waits for whom.
 ///
 /// `MP_ASLEEP=off` in the environment switches it off. Python has nothing like it; Go's runtime has
 /// (`all goroutines are asleep - deadlock!`), for the goroutines of one process.
@@ -112,14 +116,14 @@ fn confirm(
     round: u64,
     upon: Upon,
 ) -> Result<(), Deadlock> {
-    match (noted.as_mut(), deadline) {
-        (Some(noted), _) => noted.confirm(round, upon),
-        (None, Deadline::At(_)) => Ok(()),
-        (None, Deadline::Never(caller)) => {
-            *noted = Noted::down(what, caller, upon);
-            Ok(())
-        }
+    if let Some(noted) = noted {
+        return noted.confirm(round, upon);
     }
+    *noted = match deadline.is_limited() {
+        true => Noted::with_a_limit(what, deadline.caller, upon),
+        false => Noted::down(what, deadline.caller, upon),
+    };
+    Ok(())
 }
 
 /// A nap for [`wait`], until a message or an end can be read from one of these, for at most `limit`.
@@ -145,6 +149,8 @@ pub(crate) fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 struct Noted {
     family: &'static Family,
     sleep: Sleep,
+    /// Only for onlookers.
+    is_limited: bool,
     looks: u32,
     /// When to wonder about the others next: some naps are very short.
     next: Deadline,
@@ -157,32 +163,62 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         // Not in a forked copy: the place is its parent's.
-        if family::mine() == Some(self.sleep.slot) {
-            self.family.table().wake_up(self.sleep);
-            trace::awake();
+        let is_copy = family::mine() != Some(self.sleep.slot);
+        match (is_copy, self.is_limited) {
+            (true, _) => {}
+            (false, true) => self.family.table().rouse(self.sleep),
+            (false, false) => {
+                self.family.table().wake_up(self.sleep);
+                trace::awake();
+            }
         }
+        IS_NOTED.set(false);
     }
+}
+
+thread_local! {
+    /// Whether this thread is noted. Its naps may be waits with a limit.
+    static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Noted {
     fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>, upon: Upon) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
         trace::asleep(caller, upon.process(), || {
-            what.to_string().replace(OWNER, &owner(family, upon))
+            what.to_string().replace(OWNER, &family.owner(upon))
         });
-        let sleep = family.table().fall_asleep(mine, |cell| {
-            let caller = caller.map(|at| format!("\n{}:{}", at.file(), at.line()));
-            let text = format!("{what}{}", caller.unwrap_or_default());
-            family.text(mine, cell).write(&text);
-        })?;
-        Some(Noted {
+        let note = |cell| family.note(mine, cell, what, caller);
+        let sleep = family.table().fall_asleep(mine, note)?;
+        Some(Noted::new(family, sleep, false))
+    }
+
+    /// For onlookers alone: it comes back by itself.
+    fn with_a_limit(
+        what: fmt::Arguments<'_>,
+        caller: Option<&Location<'_>>,
+        upon: Upon,
+    ) -> Option<Self> {
+        let (family, mine) = (family::family()?, family::mine()?);
+        if IS_NOTED.get() {
+            return None;
+        }
+        let note = |cell| family.note(mine, cell, what, caller);
+        let sleep = family.table().doze(mine, note)?;
+        family.table().depend(sleep, upon);
+        Some(Noted::new(family, sleep, true))
+    }
+
+    fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
+        IS_NOTED.set(true);
+        Noted {
             family,
             sleep,
+            is_limited,
             looks: 0,
             next: Deadline::NOW,
             suspects: None,
             doubt: 0,
-        })
+        }
     }
 
     fn round(&self) -> u64 {
@@ -192,6 +228,10 @@ impl Noted {
     /// The sleeper has looked in vain, after it had read the round; an error if nobody can go on.
     fn confirm(&mut self, round: u64, upon: Upon) -> Result<(), Deadlock> {
         let table = self.family.table();
+        if self.is_limited {
+            table.depend(self.sleep, upon);
+            return Ok(());
+        }
         table.confirm(self.sleep, round, upon);
         self.looks += 1;
         if !self.next.has_passed() {
@@ -335,11 +375,10 @@ impl Noted {
         let mut sleeps = picture.sleeps.clone();
         sleeps.sort_by_key(|sleep| self.distance(sleep));
         let lines = sleeps.iter().map(|&sleep| {
-            let text = family.text(sleep.slot, sleep.cell).read();
-            let (what, caller) = text.split_once('\n').unwrap_or((&text, ""));
-            let what = what.replace(OWNER, &owner(family, family.table().upon(sleep)));
+            let upon = family.table().upon(sleep);
+            let (what, caller) = family.reason(sleep.slot, sleep.cell, upon);
             let line = format!("  {} waits for {what}", family.name(sleep.slot));
-            (line, caller.to_owned())
+            (line, caller)
         });
         let lines: Vec<_> = lines.collect();
         let living = picture
@@ -380,10 +419,4 @@ impl Noted {
         }
         lines
     }
-}
-
-/// The process without which a sleeper cannot go on, as for people.
-fn owner(family: &Family, upon: Upon) -> String {
-    let owner = upon.process().and_then(|pid| family.place_of(pid));
-    owner.map_or("another process".into(), |owner| family.name(owner))
 }

@@ -1,7 +1,10 @@
 //! What the system knows of a process that the table cannot.
 
+use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -15,6 +18,17 @@ pub(super) enum Fate {
     /// With its wait status, if that can be had.
     Ended(Option<i32>),
     RunsAnotherProgram,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Lives => f.write_str("lives"),
+            Fate::Ended(None) => f.write_str("ended"),
+            Fate::Ended(Some(status)) => write!(f, "ended: {}", ExitStatus::from_raw(*status)),
+            Fate::RunsAnotherProgram => f.write_str("runs another program"),
+        }
+    }
 }
 
 pub(super) fn fate(pid: u32, is_root: bool) -> Fate {
@@ -63,8 +77,9 @@ fn is_quiet_thread(status: &str) -> Option<bool> {
     Some(!ended && arriving == 0 && set("SigCgt")? & !own == 0)
 }
 
-/// Whether a process other than these has this place of this process's memory mapped, too. Those
-/// that this process may not look into are taken to be no part of the family.
+/// Whether a process other than these has this place of this process's memory mapped, too, and can
+/// write there: an onlooker cannot. Those that this process may not look into are taken to be no
+/// part of the family.
 pub(super) fn is_mapped_elsewhere(address: usize, known: &[u32]) -> bool {
     let start = format!("{address:x}-");
     let Ok(mine) = fs::read_to_string("/proc/self/maps") else {
@@ -80,8 +95,13 @@ pub(super) fn is_mapped_elsewhere(address: usize, known: &[u32]) -> bool {
     pids.filter(|pid| !known.contains(pid)).any(|pid: u32| {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let mut lines = maps.lines();
-        lines.any(|line| file(line).eq(file(mapping)))
+        lines.any(|line| file(line).eq(file(mapping)) && is_writable(line))
     })
+}
+
+fn is_writable(mapping: &str) -> bool {
+    let allowed = mapping.split_whitespace().nth(1);
+    allowed.is_some_and(|allowed| allowed.contains('w'))
 }
 
 /// The device and the inode of a mapping, which no other has.

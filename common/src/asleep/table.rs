@@ -26,6 +26,8 @@ pub(super) struct Slot {
     /// The cells that threads have taken, a bit each, and those of them that are asleep.
     taken: AtomicU32,
     asleep: AtomicU32,
+    /// Those that are asleep with a limit, for onlookers: the proof knows nothing of them.
+    limited: AtomicU32,
     cells: [Cell; CELLS],
 }
 
@@ -128,7 +130,7 @@ impl Upon {
 }
 
 /// A sleep of a thread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Sleep {
     pub slot: usize,
     pub cell: usize,
@@ -190,6 +192,7 @@ impl Table<'_> {
                 place.pid.store(0, Relaxed);
                 place.taken.store(0, Relaxed);
                 place.asleep.store(0, Relaxed);
+                place.limited.store(0, Relaxed);
             }
             claimed.is_ok().then_some((slot, after))
         })
@@ -206,6 +209,19 @@ impl Table<'_> {
     /// A thread of the process falls asleep, when `describe` has said in this cell for what. `None`
     /// if there is no cell left: then it counts as awake.
     pub fn fall_asleep(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
+        let sleep = self.lie_down(slot, describe)?;
+        self.slots[slot].asleep.fetch_or(1 << sleep.cell, Release);
+        Some(sleep)
+    }
+
+    /// The same with a limit: it counts as awake.
+    pub fn doze(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
+        let sleep = self.lie_down(slot, describe)?;
+        self.slots[slot].limited.fetch_or(1 << sleep.cell, Release);
+        Some(sleep)
+    }
+
+    fn lie_down(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
         let place = &self.slots[slot];
         let cell = (0..CELLS).find(|cell| {
             let bit = 1 << cell;
@@ -216,13 +232,19 @@ impl Table<'_> {
         let number = sleep.load(Relaxed).wrapping_add(1);
         sleep.store(number, Release);
         describe(cell);
-        place.asleep.fetch_or(1 << cell, Release);
         Some(Sleep { slot, cell, number })
     }
 
     pub fn wake_up(&self, sleep: Sleep) {
         let place = &self.slots[sleep.slot];
         place.asleep.fetch_and(!(1 << sleep.cell), Release);
+        place.taken.fetch_and(!(1 << sleep.cell), Release);
+    }
+
+    /// The end of a [`doze`](Table::doze).
+    pub fn rouse(&self, sleep: Sleep) {
+        let place = &self.slots[sleep.slot];
+        place.limited.fetch_and(!(1 << sleep.cell), Release);
         place.taken.fetch_and(!(1 << sleep.cell), Release);
     }
 
@@ -233,13 +255,24 @@ impl Table<'_> {
 
     /// A sleeper has looked in vain, after this round had begun.
     pub fn confirm(&self, sleep: Sleep, round: u64, upon: Upon) {
-        let cell = self.cell(sleep);
-        cell.upon.store(upon.encode(), Relaxed);
-        cell.confirmed.store(round, Release);
+        self.depend(sleep, upon);
+        self.cell(sleep).confirmed.store(round, Release);
+    }
+
+    /// A sleeper says upon whom it depends.
+    pub fn depend(&self, sleep: Sleep, upon: Upon) {
+        self.cell(sleep).upon.store(upon.encode(), Relaxed);
     }
 
     fn cell(&self, sleep: Sleep) -> &Cell {
         &self.slots[sleep.slot].cells[sleep.cell]
+    }
+
+    /// Whether the cell is still, or again, that of this sleep, for onlookers.
+    pub fn is_still(&self, sleep: Sleep) -> bool {
+        let place = &self.slots[sleep.slot];
+        let bits = place.asleep.load(Acquire) | place.limited.load(Acquire);
+        bits >> sleep.cell & 1 != 0 && self.cell(sleep).sleep.load(Acquire) == sleep.number
     }
 
     /// Upon whom it depends whether the sleeper goes on, as it said last.
@@ -249,12 +282,21 @@ impl Table<'_> {
 
     /// The sleeping threads of a process that lives; none if one is not known to be asleep.
     pub fn sleeps(&self, slot: usize) -> impl Iterator<Item = Sleep> + use<'_> {
+        self.cells(slot, &self.slots[slot].asleep)
+    }
+
+    /// The same of those with a limit.
+    pub fn dozes(&self, slot: usize) -> impl Iterator<Item = Sleep> + use<'_> {
+        self.cells(slot, &self.slots[slot].limited)
+    }
+
+    fn cells(&self, slot: usize, bits: &AtomicU32) -> impl Iterator<Item = Sleep> + use<'_> {
         let place = &self.slots[slot];
-        let asleep = match self.tenant(slot).state() {
-            State::Live => place.asleep.load(Acquire),
+        let bits = match self.tenant(slot).state() {
+            State::Live => bits.load(Acquire),
             _ => 0,
         };
-        let cells = (0..CELLS).filter(move |cell| asleep >> cell & 1 != 0);
+        let cells = (0..CELLS).filter(move |cell| bits >> cell & 1 != 0);
         cells.map(move |cell| Sleep {
             slot,
             cell,

@@ -74,8 +74,9 @@ impl<'cb, R: DeserializeOwned> AsyncResult<'cb, R> {
     ///
     /// # Errors
     /// Itself, while the task is not done.
+    #[track_caller]
     pub fn get_timeout(self, limit: Duration) -> Result<Result<R, TaskError>, Self> {
-        let outcome = self.get_until(Deadline::after(limit))?;
+        let outcome = self.get_until(Deadline::within(limit))?;
         Ok(outcome.map_err(|error| *error))
     }
 

@@ -241,8 +241,9 @@ impl Process {
     ///
     /// # Errors
     /// Those of [`join`](Process::join).
+    #[track_caller]
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProcessError> {
-        self.join_until(Deadline::after(limit))
+        self.join_until(Deadline::within(limit))
     }
 
     fn join_until(&mut self, deadline: Deadline) -> Result<Option<ExitStatus>, ProcessError> {
@@ -292,11 +293,12 @@ impl Process {
     ///
     /// # Errors
     /// Those of [`join_any`](Process::join_any).
+    #[track_caller]
     pub fn join_any_timeout<'a>(
         processes: impl IntoIterator<Item = &'a mut Process>,
         limit: Duration,
     ) -> Result<Option<(usize, ExitStatus)>, ProcessError> {
-        Self::first(processes.into_iter().collect(), Deadline::after(limit))
+        Self::first(processes.into_iter().collect(), Deadline::within(limit))
     }
 
     /// The first to end of those whose end is not known.

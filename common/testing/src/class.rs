@@ -129,7 +129,8 @@ pub fn chain(output: impl Into<Claim>) -> Claim {
     let text = claim.text.replace(" (core dumped)", "");
     let columns = |line: &str| {
         let (waits, at) = line.strip_prefix("  ")?.rsplit_once("  ")?;
-        Some((waits.trim_end().to_owned(), at.to_owned()))
+        let waits = waits.trim_end();
+        (!waits.is_empty()).then(|| (waits.to_owned(), at.to_owned()))
     };
     let width = |waits: &str| waits.chars().count();
     let all = text.lines().filter_map(columns);

@@ -13,7 +13,7 @@ pub use insta;
 
 pub use class::{Claim, any_order, any_order_then, chain, exact, masked, per_process, sample};
 pub use program::{
-    Output, Program, example, examples, interrupt, interrupt_command, into_broken_pipe,
+    Output, Program, can_use, example, examples, interrupt, interrupt_command, into_broken_pipe,
     into_broken_pipe_command, python, run,
 };
 #[doc(hidden)]

@@ -59,6 +59,21 @@ pub fn python(name: &str) -> Option<Output> {
     }
 }
 
+/// Whether a tool of the system's is there and may do its work, by a command that tries it: a
+/// debugger may be missing, or forbidden. If not, a line says so, also when a test's output is not
+/// shown.
+pub fn can_use(tool: &str, arguments: &[&str]) -> bool {
+    let tried = Command::new(tool).args(arguments).output();
+    let works = tried.is_ok_and(|output| output.status.success());
+    if !works {
+        drop(writeln!(
+            io::stderr(),
+            "not run, as it cannot be used here: {tool}"
+        ));
+    }
+    works
+}
+
 /// Runs a program many times and presses Ctrl-C at another moment each time: all its processes get
 /// `SIGINT`. Each must end within two seconds, with the conventional status and at most one
 /// message, unless the program was faster.

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Outcome, Process};
+use common::{Lock, Outcome, Process};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -61,6 +61,8 @@ pub fn main(trials: Vec<Trial>) {
     // A script's background job ignores it, and so would the children that a trial interrupts.
     // SAFETY: the default handler runs no code of this program.
     unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
+    // The first use opens the wait table, for as long as this process lives.
+    drop(Lock::new().unwrap());
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit();

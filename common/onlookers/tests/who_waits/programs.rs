@@ -1,0 +1,177 @@
+//! Programs that are looked at: this test, started with the name of one.
+
+use std::env;
+use std::hint::black_box;
+use std::process::exit;
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use common::{Lock, Manager, Pool, Process, Queue};
+use nix::sys::prctl::set_dumpable;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::alarm;
+
+const ALL: [(&str, fn()); 11] = [
+    ("fates", fates),
+    ("circle", circle),
+    ("holder", holder),
+    ("threads", threads),
+    ("restless", restless),
+    ("pool", pool),
+    ("closes", closes),
+    ("no-descriptor", no_descriptor),
+    ("small-files", small_files),
+    ("late-deadlock", late_deadlock),
+    ("protected", protected),
+];
+
+const LONG: Duration = Duration::from_secs(3600);
+/// None of them lives longer, whatever happens to the test.
+const LIFE: u32 = 180;
+
+/// Runs the program that the command line names.
+pub fn run() -> bool {
+    let name = env::args().nth(1);
+    let program = ALL
+        .iter()
+        .find(|(known, _)| name.as_deref() == Some(*known));
+    program
+        .inspect(|(_, body)| {
+            alarm::set(LIFE);
+            body();
+        })
+        .is_some()
+}
+
+fn never() -> Queue<u32> {
+    Queue::new().unwrap()
+}
+
+fn fates() {
+    let never = never();
+    let _manager = Manager::start().unwrap();
+    let _dead = Process::spawn("fails", || -> () { exit(3) }).unwrap();
+    let mut killed = Process::spawn("is killed", || sleep(LONG)).unwrap();
+    killed.kill().unwrap();
+    let _waits = Process::spawn("waits", || never.get().map(drop)).unwrap();
+    let _sleeps = Process::spawn("sleeps", || sleep(LONG)).unwrap();
+    let mut runs = Process::spawn("runs", || -> () {
+        loop {
+            black_box(0);
+        }
+    })
+    .unwrap();
+    runs.join_timeout(LONG).unwrap();
+}
+
+fn circle() {
+    let locks = [Lock::new().unwrap(), Lock::new().unwrap()];
+    let both = Queue::new().unwrap();
+    let names = [("left", [0, 1]), ("right", [1, 0])];
+    let mut two = names.map(|(name, [first, second])| {
+        let (locks, both) = (&locks, &both);
+        Process::spawn(name, move || {
+            let _first = locks[first].lock().unwrap();
+            both.put(&()).unwrap();
+            while both.len().unwrap() < 2 {
+                thread::yield_now();
+            }
+            drop(locks[second].lock_timeout(LONG));
+        })
+        .unwrap()
+    });
+    two[0].join().unwrap();
+}
+
+/// It holds three of five locks, and its child none.
+fn holder() {
+    let (never, locks) = (never(), [(); 5].map(|()| Lock::new().unwrap()));
+    drop(Lock::new().unwrap());
+    let _waits = Process::spawn("waits", || never.get_timeout(LONG).map(drop)).unwrap();
+    let _held = [1, 2, 4].map(|lock: usize| locks[lock].lock().unwrap());
+    never.get_timeout(LONG).unwrap_err();
+}
+
+/// One of them holds a lock and waits; the other one holds a lock, too.
+fn threads() {
+    let never = never();
+    let (its, other) = (Lock::new().unwrap(), Lock::new().unwrap());
+    let _other = other.lock().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _its = its.lock().unwrap();
+            never.get_timeout(LONG)
+        });
+        sleep(LONG);
+    });
+}
+
+/// Of each wait a third passes before it is noted.
+fn restless() {
+    let never = never();
+    loop {
+        never.get_timeout(Duration::from_millis(300)).unwrap_err();
+    }
+}
+
+/// Its waits are made of shorter ones.
+fn pool() {
+    let pool = Pool::new(1, |()| {
+        sleep(LONG);
+        anyhow::Ok(())
+    })
+    .unwrap();
+    pool.apply(&()).unwrap();
+}
+
+fn closes() {
+    let never = never();
+    let mut closes = Process::spawn("closes", || {
+        // SAFETY: a system call on numbers; nothing here uses what it closes.
+        #[expect(unsafe_code, reason = "as a daemon does")]
+        let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+        assert_eq!(closed, 0);
+        never.get_timeout(LONG).map(drop)
+    })
+    .unwrap();
+    closes.join_timeout(LONG).unwrap();
+}
+
+/// Shares under a limit, stops, and then waits without a table that others find.
+fn limited(resource: Resource, limit: u64) {
+    let (soft, hard) = getrlimit(resource).unwrap();
+    setrlimit(resource, limit, hard).unwrap();
+    let never = never();
+    setrlimit(resource, soft, hard).unwrap();
+    raise(Signal::SIGSTOP).unwrap();
+    eprintln!("{}", never.get().unwrap_err());
+}
+
+fn no_descriptor() {
+    limited(Resource::RLIMIT_NOFILE, 3);
+}
+
+fn small_files() {
+    limited(Resource::RLIMIT_FSIZE, 4096);
+}
+
+/// All wait after a moment in which an onlooker can come.
+fn late_deadlock() {
+    let never = never();
+    let mut child = Process::spawn("waits later", || {
+        sleep(Duration::from_secs(1));
+        never.get().map(drop)
+    })
+    .unwrap();
+    if let Err(error) = child.join() {
+        eprintln!("{error}");
+    }
+}
+
+fn protected() {
+    let never = never();
+    set_dumpable(false).unwrap();
+    println!("ready");
+    never.get_timeout(LONG).unwrap_err();
+}
