@@ -20,8 +20,7 @@ fn run(name: &str) -> Run {
 fn lost_update() {
     let run = run("lost_update");
     let holds = run.holds("value");
-    let mut before = 0;
-    for round in holds[..400].chunks(4) {
+    for (before, round) in (0..).zip(holds[..400].chunks(4)) {
         let [one, other, first, second] = round else {
             panic!("{round:?}")
         };
@@ -29,7 +28,6 @@ fn lost_update() {
         assert!(one.0 != other.0 && first.0 != second.0, "{round:?}");
         assert!((one.2, one.3) == (read, read) && (other.2, other.3) == (read, read));
         assert!((first.2, first.3) == (read, sum) && (second.2, second.3) == (sum, sum));
-        before += 1;
     }
 }
 

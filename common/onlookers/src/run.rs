@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
+use std::thread;
 use std::time::Duration;
 
 use common::trace::{Act, Event, ObjectId, Outcome, Trace, What};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 /// A point of a run: of two, the one with the greater number is later, also where the clock has not
 /// moved between them.
@@ -244,6 +248,27 @@ impl Run {
                 "{more} events have found no room"
             ))),
         }
+    }
+
+    /// That of a program that hangs: until nothing has moved in it for a second. Then it is killed.
+    ///
+    /// # Errors
+    /// As [`record`](Run::record)'s; it cannot be started, or ended.
+    pub fn until_still(mut program: Command) -> io::Result<Run> {
+        program.process_group(0);
+        let trace = Trace::in_memory(1_000_000)?;
+        let mut child = program.env("MP_TRACE", trace.path()).spawn()?;
+        let mut seen = 0;
+        while child.try_wait()?.is_none() && (trace.is_empty() || trace.len() > seen) {
+            seen = trace.len();
+            thread::sleep(Duration::from_secs(1));
+        }
+        let run = Run::of(trace.events());
+        // It, and what it has started; a program that has ended meanwhile is still to be reaped.
+        let killed = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+        child.wait()?;
+        killed?;
+        Ok(run)
     }
 
     /// What it is called.

@@ -50,6 +50,8 @@ pub fn all(view: &View) -> Vec<String> {
                 let lock = run.name(object);
                 let finds = found.map_or(String::new(), |found| format!(" and finds {found}"));
                 say(bar.from, format!("{who} takes the {lock}{finds}."));
+                let end = run.processes[bar.process].end;
+                let is_cut_off = |at: Moment| end.is_some_and(|(end, _)| end == at);
                 match left {
                     _ if run.processes[bar.process]
                         .end

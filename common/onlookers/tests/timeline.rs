@@ -93,7 +93,12 @@ fn market() {
         [(); 2].map(|()| Lock::new().unwrap()),
     );
     let sell = |number: usize| (0..50).try_for_each(|_| Ok(queue.put(&number)?));
-    let buy = || (0..50).try_for_each(|_| Ok(drop(sold[queue.get()?].lock()?)));
+    let buy = || {
+        for _ in 0..50 {
+            let _sold = sold[queue.get()?].lock()?;
+        }
+        Ok(())
+    };
     let sellers = [0, 1].map(|number| child(&format!("seller {number}"), move || sell(number)));
     let buyers = [0, 1].map(|number| child(&format!("buyer {number}"), buy));
     join(sellers.into_iter().chain(buyers));

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -28,15 +28,18 @@ struct Picture {
     program: &'static [&'static str],
     /// Whether its processes are delayed a little, so that they meet more often.
     chaos: bool,
+    /// Whether it hangs, and has to be ended when nothing moves any more.
+    hangs: bool,
     choice: fn() -> Choice,
 }
 
-const PICTURES: [Picture; 6] = [
+const PICTURES: [Picture; 7] = [
     Picture {
         name: "lost-update",
         title: "Two processes read the same number, and both write the same sum",
         program: &["-p", "callback", "--example", "lost_update"],
         chaos: false,
+        hangs: false,
         choice: || Choice {
             hidden: vec!["pipe".into()],
             skip: Some(0),
@@ -49,6 +52,7 @@ const PICTURES: [Picture; 6] = [
         title: "Two processes hold a lock each, and each waits for the other's",
         program: &["-p", "callback", "--example", "lock_order"],
         chaos: false,
+        hangs: false,
         choice: || Choice {
             hidden: vec!["pipe".into()],
             ..Choice::default()
@@ -59,6 +63,7 @@ const PICTURES: [Picture; 6] = [
         title: "Two producers and two consumers take turns at a lock and a queue",
         program: &["--bin", "02-queue"],
         chaos: true,
+        hangs: false,
         choice: || Choice {
             steps: 44,
             ..Choice::default()
@@ -69,6 +74,7 @@ const PICTURES: [Picture; 6] = [
         title: "Four workers take turns at a lock that a manager owns",
         program: &["--bin", "04-pool"],
         chaos: false,
+        hangs: false,
         choice: || Choice {
             skip: Some(0),
             steps: 56,
@@ -80,6 +86,15 @@ const PICTURES: [Picture; 6] = [
         title: "A worker is killed in the middle of a task, and another one takes its place",
         program: &["-p", "pool", "--example", "killed_worker"],
         chaos: false,
+        hangs: false,
+        choice: Choice::default,
+    },
+    Picture {
+        name: "shop",
+        title: "A clerk waits for an order, and a guest for the lock that the clerk holds",
+        program: &["-p", "onlookers", "--example", "shop"],
+        chaos: false,
+        hangs: true,
         choice: Choice::default,
     },
     Picture {
@@ -95,6 +110,7 @@ const PICTURES: [Picture; 6] = [
             "--size=4096x24",
         ],
         chaos: false,
+        hangs: false,
         choice: || Choice {
             steps: usize::MAX,
             until: Some("pool".into()),
@@ -125,11 +141,16 @@ fn draw(picture: &Picture) -> Result<()> {
     if picture.chaos {
         program.env("MP_CHAOS", "1");
     }
-    let (output, run) = Run::record(program, |mut program| program.output())?;
-    let output = output?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {said}", output.status);
-
+    program.stdout(Stdio::null());
+    let run = match picture.hangs {
+        true => Run::until_still(program)?,
+        false => {
+            let (status, run) = Run::record(program, |mut program| program.status())?;
+            let status = status?;
+            ensure!(status.success(), "its program: {status}");
+            run
+        }
+    };
     let choice = (picture.choice)();
     let write = |ending: &str, content: &str| {
         let path = Path::new(DIRECTORY)
