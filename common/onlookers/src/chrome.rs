@@ -99,6 +99,7 @@ impl Writer<'_> {
                 item,
                 outcome,
                 waits,
+                ref place,
                 ..
             } => {
                 let name = format!("{} {}", words::act(act), object.unwrap_or_default());
@@ -108,7 +109,8 @@ impl Writer<'_> {
                     Outcome::Closed => "closed",
                     Outcome::Failed => "failed",
                 });
-                let args = json!({ "item": item, "outcome": outcome, "waits": waits });
+                let args =
+                    json!({ "item": item, "outcome": outcome, "waits": waits, "line": place });
                 (bar.thread, name, args)
             }
             Doing::Task(number) => (bar.thread, format!("task {number}"), json!({})),

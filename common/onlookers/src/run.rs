@@ -90,6 +90,10 @@ pub enum Doing {
         outcome: Option<Outcome>,
         /// Whether it had to wait for another process.
         waits: bool,
+        /// If it waits for long: the line that called.
+        place: Option<String>,
+        /// If it waits for long, and for one process alone: that one, by its place among them.
+        upon: Option<usize>,
     },
     /// It holds a lock.
     Hold {
@@ -388,6 +392,8 @@ impl Reader {
                     item: None,
                     outcome: None,
                     waits: false,
+                    place: None,
+                    upon: None,
                 };
                 self.acts
                     .entry(event.thread)
@@ -442,6 +448,19 @@ impl Reader {
                         task.inspect(|&&task| self.run.bars[task].to = at);
                     }
                     _ => {}
+                }
+            }
+            What::Asleep { place, upon, .. } => {
+                let act = self.acts.get(&event.thread).and_then(|acts| acts.last());
+                let bar = act.and_then(|&act| self.run.bars.get_mut(act));
+                if let Some(Doing::Act {
+                    place: line,
+                    upon: other,
+                    ..
+                }) = bar.map(|bar| &mut bar.doing)
+                {
+                    *line = Some(place).filter(|place| !place.is_empty());
+                    *other = upon.and_then(|pid| self.places.get(&pid).copied());
                 }
             }
             What::Serves { object, .. } => self.run.services.push(Service {

@@ -53,9 +53,7 @@ pub fn all(view: &View) -> Vec<String> {
                 let end = run.processes[bar.process].end;
                 let is_cut_off = |at: Moment| end.is_some_and(|(end, _)| end == at);
                 match left {
-                    _ if run.processes[bar.process]
-                        .end
-                        .is_some_and(|(at, _)| at == bar.to) => {}
+                    _ if is_cut_off(bar.to) || run.last == Some(bar.to) => {}
                     Some(left) => say(bar.to, format!("{who} leaves {left} in the {lock}.")),
                     None => say(bar.to, format!("{who} lets the {lock} go.")),
                 }
@@ -69,8 +67,17 @@ pub fn all(view: &View) -> Vec<String> {
                 let task = item.map_or("a task".into(), |item| format!("task {item}"));
                 say(bar.from, format!("{who} is told of {task}."));
             }
-            Doing::Act { act, outcome, .. } => {
-                say(bar.from, format!("{who} waits for {}.", awaited(view, bar)));
+            Doing::Act {
+                act,
+                outcome,
+                ref place,
+                ..
+            } => {
+                let line = place
+                    .as_ref()
+                    .map_or(String::new(), |line| format!(", at {line}"));
+                let text = format!("{who} waits for {}{line}.", awaited(view, bar));
+                say(bar.from, text);
                 if outcome == Some(Outcome::TimedOut) && act != Act::Join {
                     say(bar.to, format!("{who} waits no longer: its time is up."));
                 }
@@ -104,7 +111,10 @@ pub fn all(view: &View) -> Vec<String> {
 
 /// What a bar that is a wait waits for.
 fn awaited(view: &View, bar: &Bar) -> String {
-    let Doing::Act { act, object, .. } = bar.doing else {
+    let Doing::Act {
+        act, object, upon, ..
+    } = bar.doing
+    else {
         return String::new();
     };
     let run = view.run;
@@ -123,8 +133,9 @@ fn awaited(view: &View, bar: &Bar) -> String {
                 arrow.what == Going::End && arrow.to.process == bar.process && arrow.to.at == bar.to
             };
             let awaited = run.arrows.iter().find(is_its_end);
-            awaited.map_or("the end of a child".into(), |arrow| {
-                format!("the end of {}", run.processes[arrow.from.process].name)
+            let ended = awaited.map(|arrow| arrow.from.process).or(upon);
+            ended.map_or("the end of a child".into(), |child| {
+                format!("the end of {}", run.processes[child].name)
             })
         }
         _ => format!("the {object_name}"),
