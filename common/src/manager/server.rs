@@ -147,7 +147,9 @@ impl Server {
         let limit = self.limit;
         let next = self.objects.len() as u32;
         let object = self.objects.get_mut(id as usize);
-        if object.is_some() {
+        // Who waits for a lock only asks again and again who has it.
+        let is_question = matches!(request, Request::Holder(_));
+        if object.is_some() && !is_question {
             trace::serves(id, client.pid);
         }
         let reply = match (request, object) {
