@@ -15,7 +15,6 @@ mod onlooker;
 mod system;
 mod table;
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -172,13 +171,7 @@ impl Drop for Noted {
                 trace::awake();
             }
         }
-        IS_NOTED.set(false);
     }
-}
-
-thread_local! {
-    /// Whether this thread is noted. Its naps may be waits with a limit.
-    static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Noted {
@@ -199,9 +192,6 @@ impl Noted {
         upon: Upon,
     ) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
-        if IS_NOTED.get() {
-            return None;
-        }
         let note = |cell| family.note(mine, cell, what, caller);
         let sleep = family.table().doze(mine, note)?;
         family.table().depend(sleep, upon);
@@ -209,7 +199,6 @@ impl Noted {
     }
 
     fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
-        IS_NOTED.set(true);
         Noted {
             family,
             sleep,

@@ -237,8 +237,9 @@ impl Onlooker {
                 let pid = family.table().pid(place);
                 match system::fate(pid, family.depth(place) == 0) {
                     Fate::Lives if self.has_it(pid) => {}
-                    // The pid is another's by now, or it runs what `fate` takes for the first.
-                    Fate::Lives => return Some(Life::Ended(Fate::Ended(None).to_string())),
+                    // The first of a family does not count as one that has executed; or the pid is
+                    // another's by now.
+                    Fate::Lives => return Some(Life::Ended(Fate::RunsAnotherProgram.to_string())),
                     fate => return Some(Life::Ended(fate.to_string())),
                 }
                 if tenant.state() == State::Live {

@@ -47,6 +47,7 @@ fn main() {
         other_threads,
         who_sleeps_again_and_again_goes_on,
         who_naps_within_a_wait_waits_once,
+        who_runs_another_program,
         descriptors_that_were_closed,
         without_a_descriptor,
         with_small_files,
@@ -261,6 +262,17 @@ fn who_naps_within_a_wait_waits_once() {
         ],
     );
     assert_eq!(seen.matches(" waits for ").count(), 2, "{seen}");
+}
+
+fn who_runs_another_program() {
+    let program = start("another");
+    let [child] = eventually("it has begun", || {
+        <[u32; 1]>::try_from(children(program.pid())).map_err(|all| format!("{all:?}"))
+    });
+    let main = format!("  main (pid {}) runs another program\n", program.pid());
+    look_until(child, &["1 of 1 living process wait", &main]);
+    let refused = Onlooker::of(program.pid()).err().unwrap();
+    assert!(matches!(refused, LookError::NoTable { .. }), "{refused}");
 }
 
 /// It finds the table by another process of the family.

@@ -2,7 +2,8 @@
 
 use std::env;
 use std::hint::black_box;
-use std::process::exit;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 11] = [
+const ALL: [(&str, fn()); 12] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
     ("restless", restless),
     ("pool", pool),
+    ("another", another),
     ("closes", closes),
     ("no-descriptor", no_descriptor),
     ("small-files", small_files),
@@ -119,6 +121,14 @@ fn restless() {
 fn pool() {
     let pool = Pool::new(1, |()| anyhow::Ok(sleep(LONG))).unwrap();
     pool.apply(&()).unwrap();
+}
+
+/// The first process becomes another program, and so ends by itself.
+fn another() {
+    let never = never();
+    let _waits = Process::spawn("waits", || never.get_timeout(LONG).map(drop)).unwrap();
+    let error = Command::new("sleep").arg(LIFE.to_string()).exec();
+    panic!("{error}");
 }
 
 fn closes() {
