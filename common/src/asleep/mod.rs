@@ -162,14 +162,14 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         // Not in a forked copy: the place is its parent's.
-        let is_copy = family::mine() != Some(self.sleep.slot);
-        match (is_copy, self.is_limited) {
-            (true, _) => {}
-            (false, true) => self.family.table().rouse(self.sleep),
-            (false, false) => {
-                self.family.table().wake_up(self.sleep);
-                trace::awake();
-            }
+        if family::mine() != Some(self.sleep.slot) {
+            return;
+        }
+        if self.is_limited {
+            self.family.table().rouse(self.sleep);
+        } else {
+            self.family.table().wake_up(self.sleep);
+            trace::awake();
         }
     }
 }
