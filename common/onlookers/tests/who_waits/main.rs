@@ -70,7 +70,7 @@ fn main() {
 /// One of the programs here.
 fn program(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.arg(name);
+    command.arg(format!("{}{name}", programs::PROGRAM));
     command
 }
 

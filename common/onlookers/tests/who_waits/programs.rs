@@ -28,16 +28,18 @@ const ALL: [(&str, fn()); 12] = [
     ("protected", protected),
 ];
 
+/// In front of a program's name, which somebody might select trials by.
+pub const PROGRAM: &str = "program:";
+
 const LONG: Duration = Duration::from_secs(3600);
 /// None of them lives longer, whatever happens to the test.
 const LIFE: u32 = 180;
 
 /// Runs the program that the command line names.
 pub fn run() -> bool {
-    let name = env::args().nth(1);
-    let program = ALL
-        .iter()
-        .find(|(known, _)| name.as_deref() == Some(*known));
+    let argument = env::args().nth(1).unwrap_or_default();
+    let name = argument.strip_prefix(PROGRAM);
+    let program = ALL.iter().find(|(known, _)| name == Some(*known));
     program
         .inspect(|(_, body)| {
             alarm::set(LIFE);
