@@ -89,7 +89,9 @@ pub enum LookError {
 /// A look changes nothing for those that it looks at. It is **no proof**: what it shows may have
 /// changed by the time that it is read.
 ///
-/// Python: none. System: the family's table is in a `memfd`, which `/proc/PID/fd` leads to.
+/// Python: none. System: the family's table is in a `memfd`, which `/proc/PID/fd` leads to. Each
+/// process of a family has it open, as one descriptor more; a program may close that, as nothing but
+/// an onlooker uses it. Without a free descriptor, a program runs, and nobody can look.
 ///
 /// ```
 /// use common::{LookError, Onlooker};

@@ -216,12 +216,14 @@ fn who_is_stopped() {
     signal(clerk, Signal::SIGSTOP);
     let seen = look_until(clerk, &["    and it is stopped\n"]);
     assert!(seen.contains("; it holds the value made at"), "{seen}");
-    // Killed, it takes a moment until its parent knows.
+    // All of it ends soon after that, as the clerk has the till.
+    let mut onlooker = Onlooker::of(shop.pid()).unwrap();
     signal(clerk, Signal::SIGKILL);
-    look_until(
-        shop.pid(),
-        &[&format!("\"clerk\" (pid {clerk}) ended: signal: 9")],
-    );
+    let ended = format!("\"clerk\" (pid {clerk}) ended: signal: 9");
+    eventually("it has ended", || match onlooker.look().to_string() {
+        seen if seen.contains(&ended) => Ok(()),
+        seen => Err(seen),
+    });
 }
 
 fn other_threads() {

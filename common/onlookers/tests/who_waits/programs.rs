@@ -121,7 +121,11 @@ fn restless() {
 
 /// Its waits are made of shorter ones.
 fn pool() {
-    let pool = Pool::new(1, |()| anyhow::Ok(sleep(LONG))).unwrap();
+    let task = |()| -> anyhow::Result<()> {
+        sleep(LONG);
+        Ok(())
+    };
+    let pool = Pool::new(1, task).unwrap();
     pool.apply(&()).unwrap();
 }
 
