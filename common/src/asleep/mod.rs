@@ -15,7 +15,6 @@ mod onlooker;
 mod system;
 mod table;
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -163,22 +162,16 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         // Not in a forked copy: the place is its parent's.
-        let is_copy = family::mine() != Some(self.sleep.slot);
-        match (is_copy, self.is_limited) {
-            (true, _) => {}
-            (false, true) => self.family.table().rouse(self.sleep),
-            (false, false) => {
-                self.family.table().wake_up(self.sleep);
-                trace::awake();
-            }
+        if family::mine() != Some(self.sleep.slot) {
+            return;
         }
-        IS_NOTED.set(false);
+        if self.is_limited {
+            self.family.table().rouse(self.sleep);
+        } else {
+            self.family.table().wake_up(self.sleep);
+            trace::awake();
+        }
     }
-}
-
-thread_local! {
-    /// Whether this thread is noted. Its naps may be waits with a limit.
-    static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Noted {
@@ -199,9 +192,6 @@ impl Noted {
         upon: Upon,
     ) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
-        if IS_NOTED.get() {
-            return None;
-        }
         let note = |cell| family.note(mine, cell, what, caller);
         let sleep = family.table().doze(mine, note)?;
         family.table().depend(sleep, upon);
@@ -209,7 +199,6 @@ impl Noted {
     }
 
     fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
-        IS_NOTED.set(true);
         Noted {
             family,
             sleep,

@@ -89,7 +89,9 @@ pub enum LookError {
 /// A look changes nothing for those that it looks at. It is **no proof**: what it shows may have
 /// changed by the time that it is read.
 ///
-/// Python: none. System: the family's table is in a `memfd`, which `/proc/PID/fd` leads to.
+/// Python: none. System: the family's table is in a `memfd`, which `/proc/PID/fd` leads to. Each
+/// process of a family has it open, as one descriptor more; a program may close that, as nothing but
+/// an onlooker uses it. Without a free descriptor, a program runs, and nobody can look.
 ///
 /// ```
 /// use common::{LookError, Onlooker};
@@ -237,8 +239,9 @@ impl Onlooker {
                 let pid = family.table().pid(place);
                 match system::fate(pid, family.depth(place) == 0) {
                     Fate::Lives if self.has_it(pid) => {}
-                    // The pid is another's by now, or it runs what `fate` takes for the first.
-                    Fate::Lives => return Some(Life::Ended(Fate::Ended(None).to_string())),
+                    // The first of a family does not count as one that has executed; or the pid is
+                    // another's by now.
+                    Fate::Lives => return Some(Life::Ended(Fate::RunsAnotherProgram.to_string())),
                     fate => return Some(Life::Ended(fate.to_string())),
                 }
                 if tenant.state() == State::Live {

@@ -47,6 +47,7 @@ fn main() {
         other_threads,
         who_sleeps_again_and_again_goes_on,
         who_naps_within_a_wait_waits_once,
+        who_runs_another_program,
         descriptors_that_were_closed,
         without_a_descriptor,
         with_small_files,
@@ -69,7 +70,7 @@ fn main() {
 /// One of the programs here.
 fn program(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.arg(name);
+    command.arg(format!("{}{name}", programs::PROGRAM));
     command
 }
 
@@ -215,12 +216,14 @@ fn who_is_stopped() {
     signal(clerk, Signal::SIGSTOP);
     let seen = look_until(clerk, &["    and it is stopped\n"]);
     assert!(seen.contains("; it holds the value made at"), "{seen}");
-    // Killed, it takes a moment until its parent knows.
+    // All of it ends soon after that, as the clerk has the till.
+    let mut onlooker = Onlooker::of(shop.pid()).unwrap();
     signal(clerk, Signal::SIGKILL);
-    look_until(
-        shop.pid(),
-        &[&format!("\"clerk\" (pid {clerk}) ended: signal: 9")],
-    );
+    let ended = format!("\"clerk\" (pid {clerk}) ended: signal: 9");
+    eventually("it has ended", || match onlooker.look().to_string() {
+        seen if seen.contains(&ended) => Ok(()),
+        seen => Err(seen),
+    });
 }
 
 fn other_threads() {
@@ -261,6 +264,17 @@ fn who_naps_within_a_wait_waits_once() {
         ],
     );
     assert_eq!(seen.matches(" waits for ").count(), 2, "{seen}");
+}
+
+fn who_runs_another_program() {
+    let program = start("another");
+    let [child] = eventually("it has begun", || {
+        <[u32; 1]>::try_from(children(program.pid())).map_err(|all| format!("{all:?}"))
+    });
+    let main = format!("  main (pid {}) runs another program\n", program.pid());
+    look_until(child, &["1 of 1 living process wait", &main]);
+    let refused = Onlooker::of(program.pid()).err().unwrap();
+    assert!(matches!(refused, LookError::NoTable { .. }), "{refused}");
 }
 
 /// It finds the table by another process of the family.

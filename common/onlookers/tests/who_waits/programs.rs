@@ -2,7 +2,8 @@
 
 use std::env;
 use std::hint::black_box;
-use std::process::exit;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 11] = [
+const ALL: [(&str, fn()); 12] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
     ("restless", restless),
     ("pool", pool),
+    ("another", another),
     ("closes", closes),
     ("no-descriptor", no_descriptor),
     ("small-files", small_files),
@@ -26,16 +28,18 @@ const ALL: [(&str, fn()); 11] = [
     ("protected", protected),
 ];
 
+/// In front of a program's name, which somebody might select trials by.
+pub const PROGRAM: &str = "program:";
+
 const LONG: Duration = Duration::from_secs(3600);
 /// None of them lives longer, whatever happens to the test.
 const LIFE: u32 = 180;
 
 /// Runs the program that the command line names.
 pub fn run() -> bool {
-    let name = env::args().nth(1);
-    let program = ALL
-        .iter()
-        .find(|(known, _)| name.as_deref() == Some(*known));
+    let argument = env::args().nth(1).unwrap_or_default();
+    let name = argument.strip_prefix(PROGRAM);
+    let program = ALL.iter().find(|(known, _)| name == Some(*known));
     program
         .inspect(|(_, body)| {
             alarm::set(LIFE);
@@ -117,12 +121,20 @@ fn restless() {
 
 /// Its waits are made of shorter ones.
 fn pool() {
-    let pool = Pool::new(1, |()| {
+    let task = |()| -> anyhow::Result<()> {
         sleep(LONG);
-        anyhow::Ok(())
-    })
-    .unwrap();
+        Ok(())
+    };
+    let pool = Pool::new(1, task).unwrap();
     pool.apply(&()).unwrap();
+}
+
+/// The first process becomes another program, and so ends by itself.
+fn another() {
+    let never = never();
+    let _waits = Process::spawn("waits", || never.get_timeout(LONG).map(drop)).unwrap();
+    let error = Command::new("sleep").arg(LIFE.to_string()).exec();
+    panic!("{error}");
 }
 
 fn closes() {
