@@ -100,7 +100,7 @@ impl Watch {
     ///
     /// # Errors
     /// The connection is closed for good.
-    pub fn next(&mut self) -> Result<Change> {
+    pub fn wait(&mut self) -> Result<Change> {
         loop {
             let silent = |(_, (heard, dead)): &(&String, &mut (Instant, bool))| {
                 !*dead && heard.elapsed() >= SILENCE

@@ -145,6 +145,11 @@ impl Cluster {
         )
     }
 
+    /// Whether the other parts are started elsewhere.
+    pub fn is_elsewhere(&self) -> bool {
+        self.options().elsewhere && self.options().role.is_none()
+    }
+
     pub(crate) fn ensure_parent(&self) -> Result<()> {
         match &self.options().role {
             Some(role) => bail!("no part of this program is called {role:?}"),

@@ -279,10 +279,14 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         match outcome.result {
             Ok(result) => {
                 let result = postcard::from_bytes(&result).context("a result of another type")?;
-                pending.callback.map(|callback| callback(result));
+                if let Some(callback) = pending.callback {
+                    callback(result);
+                }
             }
             Err(error) => {
-                pending.error_callback.map(|callback| callback(error));
+                if let Some(callback) = pending.error_callback {
+                    callback(error);
+                }
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! A bounded queue between producers and consumers on any hosts, whose end is said.
 
 use std::marker::PhantomData;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,9 @@ use crate::reader::Reader;
 
 /// The server says that it is full, and not when it has room again.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How often the parent looks whether its processes run.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A queue. A job has one.
 pub struct Queue<T> {
@@ -156,7 +160,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             for process in &mut *processes {
                 process.revive(&self.cluster)?;
             }
-            self.cluster.wait(sleep(Duration::from_millis(50)));
+            thread::sleep(LOOK);
         }
         for process in &mut *processes {
             while process.revive(&self.cluster)? {}
