@@ -60,9 +60,19 @@ fn main() -> Result<()> {
             .error_callback(|error| wrong.borrow_mut().push(error.to_string()));
     }
 
+    if pool.from_before() > 0 {
+        println!("{} had an outcome before", pool.from_before());
+    }
+
     let (mut killed, mut last) = (0, Instant::now());
+    let mut said = 0;
     while pool.under_way() > 0 {
         pool.pump()?;
+        let quarter = 4 - (4 * pool.under_way()).div_ceil(tasks as usize);
+        while said < quarter {
+            said += 1;
+            println!("{said} of 4 quarters");
+        }
         if every > 0 && last.elapsed() >= Duration::from_millis(every) {
             last = Instant::now();
             pool.workers()[killed % WORKERS].signal(Signal::SIGKILL)?;

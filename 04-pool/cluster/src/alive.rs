@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 /// How often one says that it is there.
 const BEAT: Duration = Duration::from_millis(200);
 /// Who was not heard of for so long is taken for dead.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(2);
 
 const HERE: &[u8] = b"+";
 const BYE: &[u8] = b"-";

@@ -91,6 +91,7 @@ pub struct Pool<'p, A, R> {
     early: HashMap<u64, Outcome>,
     ready: VecDeque<(u64, Outcome)>,
     heard: Instant,
+    from_before: usize,
     deliveries: u64,
     by_worker: BTreeMap<String, u64>,
     arguments: PhantomData<fn(A)>,
@@ -159,6 +160,7 @@ impl Cluster {
             early: HashMap::new(),
             ready: VecDeque::new(),
             heard: Instant::now(),
+            from_before: 0,
             deliveries: 0,
             by_worker: BTreeMap::new(),
             arguments: PhantomData,
@@ -166,6 +168,7 @@ impl Cluster {
         while (pool.early.len() as u64) < there.state.messages {
             pool.read(LOOK)?;
         }
+        pool.from_before = pool.early.len();
         Ok(pool)
     }
 }
@@ -214,6 +217,11 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
     /// How many tasks have no outcome yet.
     pub fn under_way(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many outcomes were there when this parent came.
+    pub fn from_before(&self) -> usize {
+        self.from_before
     }
 
     /// How often the tasks that have an outcome were given to a worker.

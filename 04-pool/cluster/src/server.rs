@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
 use serde::Deserialize;
 
 /// Waits for the end of its input, which comes when this process has ended, in whatever way; then
-/// kills the server and removes the folder. Ctrl-C goes to it, too, and must not end it before that.
+/// kills the server and removes the folder.
 const KEEPER: &str = r#"
-trap '' INT TERM HUP QUIT
 setpriv --pdeathsig KILL "$1" --config "$2/server.conf" </dev/null &
 cat
 kill -KILL $!
@@ -66,6 +66,8 @@ impl Server {
             "there is no nats-server here: install it (`apt-get install nats-server` on Debian and \
              Ubuntu), or name one that runs with --server URL",
         )?;
+        // Until the keeper has it, nobody would remove the folder.
+        let _until_kept = Postponed::ctrl_c()?;
         // Only this user may look into it.
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
         let password: String = (0..32).map(|_| fastrand::alphanumeric()).collect();
@@ -98,6 +100,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .arg0("cluster-keeper")
+            .process_group(0) // Ctrl-C is not for it
             .spawn()
             .context("no shell can be started")?;
         let folder = folder.keep(); // from here on it is the keeper's
@@ -145,6 +148,29 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         drop(self.keeper.wait());
+    }
+}
+
+/// Signals that would end this process wait, as long as this lives.
+struct Postponed(SigSet);
+
+impl Postponed {
+    fn ctrl_c() -> Result<Postponed> {
+        let signals = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ];
+        let before = SigSet::thread_get_mask()?;
+        signals.into_iter().collect::<SigSet>().thread_block()?;
+        Ok(Postponed(before))
+    }
+}
+
+impl Drop for Postponed {
+    fn drop(&mut self) {
+        let _ = self.0.thread_set_mask(); // it was in force before
     }
 }
 

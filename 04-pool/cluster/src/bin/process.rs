@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let cluster = Cluster::join(Options::parse())?;
     let mut watch = cluster.watch()?; // before they start, so as to hear each
     let long = Duration::from_secs(3600);
-    let mut first = cluster.process("worker 1", || worker(1, Duration::from_secs(1)))?;
+    let mut first = cluster.process("worker 1", || worker(1, Duration::from_secs(2)))?;
     let second = cluster.process("worker 2", || worker(2, long))?;
     let third = cluster.process("worker 3", || worker(3, long))?;
 
