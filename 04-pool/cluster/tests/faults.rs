@@ -45,6 +45,24 @@ fn a_killed_server_loses_nothing() {
     assert_eq!(nats.streams(), [""; 0], "its streams are removed");
 }
 
+/// The server has made a change, was killed before it could say so, and is asked again.
+#[test]
+fn a_killed_server_makes_no_change_twice() {
+    let mut nats = Nats::start();
+    let mut command = Command::new(example("updates"));
+    command.args(["--server", &nats.url()]);
+    let run = Run::start(command);
+    until("some are done", || run.printed().contains("a quarter"));
+    for _ in 0..4 {
+        nats.kill();
+        nats.start_again();
+        thread::sleep(Duration::from_millis(300)); // some work
+    }
+    let output = run.wait().success();
+    assert!(output.ends_with("4000 of 4000\n"), "{output}");
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
 #[test]
 fn without_a_server_they_give_up_and_say_so() {
     let mut nats = Nats::start();
@@ -54,6 +72,17 @@ fn without_a_server_they_give_up_and_say_so() {
     let output = run.wait();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stderr.contains("gave up after 3 s"), "{output:?}");
+}
+
+#[test]
+fn a_long_task_is_not_taken_for_a_dead_one() {
+    let nats = Nats::start();
+    let run = Run::start(storm(&nats, "--tasks 4 --takes 4500 --every 0"));
+    let output = run.wait().success();
+    assert!(
+        output.contains("4 outcomes, each once\nruns: 4\n"),
+        "{output}"
+    );
 }
 
 #[test]
