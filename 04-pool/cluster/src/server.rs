@@ -13,8 +13,10 @@ use nix::sys::signal::{SigSet, Signal};
 use serde::Deserialize;
 
 /// Waits for the end of its input, which comes when this process has ended, in whatever way; then
-/// kills the server and removes the folder.
+/// kills the server and removes the folder. A Ctrl-C that comes before it is in a group of its own
+/// must not end it.
 const KEEPER: &str = r#"
+trap '' INT TERM HUP QUIT
 setpriv --pdeathsig KILL "$1" --config "$2/server.conf" </dev/null &
 cat
 kill -KILL $!
