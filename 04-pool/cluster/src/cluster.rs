@@ -145,6 +145,11 @@ impl Cluster {
         )
     }
 
+    /// The server's version.
+    pub fn server_version(&self) -> String {
+        self.client().server_info().version
+    }
+
     /// Whether the other parts are started elsewhere.
     pub fn is_elsewhere(&self) -> bool {
         self.options().elsewhere && self.options().role.is_none()
