@@ -4,7 +4,7 @@
 //!
 //! With `--write` the figures and the chart go into the book.
 
-#[allow(dead_code, reason = "another chart needs the rest")]
+#[allow(dead_code, unused_imports, reason = "another chart needs the rest")]
 #[path = "../../../common/benchmarks/src/chart.rs"]
 mod chart;
 
@@ -87,14 +87,16 @@ fn ours() -> Result<Costs> {
     let pool = common::Pool::new(WORKERS, task)?;
     let alone = median(|| {
         each(1000, || {
-            (0..1000).try_for_each(|_| Ok(drop(pool.apply_async(&0).get()?)))
+            (0..1000).try_for_each(|_| Ok(pool.apply_async(&0).get().map(|_| ())?))
         })
     })?;
     let mut among = Vec::new();
     for length in LENGTHS {
         let tasks = many(length);
         among.push(median(|| {
-            each(tasks, || Ok(drop(pool.map((0..tasks).map(|_| length))?)))
+            each(tasks, || {
+                pool.map((0..tasks).map(|_| length)).map(|_| Ok(()))?
+            })
         })?);
     }
     pool.join()?;
@@ -143,7 +145,7 @@ fn over_nats(cluster: &Cluster) -> Result<Costs> {
 
     let change = median(|| {
         each(1000, || {
-            (0..1000).try_for_each(|_| Ok(drop(value.update(|value| value + 1)?)))
+            (0..1000).try_for_each(|_| value.update(|value| value + 1).map(|_| ()))
         })
     })?;
     let alone = median(|| {

@@ -9,16 +9,20 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::{self, Debug, Display};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::Stream;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, poll};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Sent};
 use crate::process::Process;
 use crate::pull::{Pull, once, work_queue};
 use crate::reader::Reader;
@@ -29,6 +33,8 @@ const WORKER: &str = "worker";
 const DELIVERIES: u64 = 5;
 /// So many tasks are under way at most: more wait in the parent's loop, not in anybody's memory.
 const UNDER_WAY: usize = 1000;
+/// So many tasks are sent before the server has confirmed the first of them.
+const UNCONFIRMED: usize = 64;
 /// How often the parent looks whether its workers run.
 const LOOK: Duration = Duration::from_millis(100);
 /// After such a silence it looks whether the server has forgotten tasks.
@@ -85,6 +91,8 @@ pub struct Pool<'p, A, R> {
     workers: Vec<Process>,
     tasks: Stream,
     reader: Reader,
+    /// Tasks that the server has not confirmed yet: to wait for each would cost a way there and back.
+    sending: FuturesUnordered<Pin<Box<dyn Future<Output = Result<Sent>>>>>,
     next: u64,
     pending: BTreeMap<u64, Pending<'p, R>>,
     /// Outcomes that an earlier life of this parent has asked for.
@@ -155,6 +163,7 @@ impl Cluster {
             workers: started,
             tasks,
             reader: Reader::new(self, results),
+            sending: FuturesUnordered::new(),
             next: 0,
             pending: BTreeMap::new(),
             early: HashMap::new(),
@@ -197,10 +206,12 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
     }
 
     /// One that is there already, from before, is refused, and that is right.
-    fn send(&self, id: u64, payload: Vec<u8>) -> Result<()> {
-        let subject = self.cluster.subject("tasks", id);
-        let sent = self.cluster.publish(&subject, HeaderMap::new(), payload);
-        self.cluster.wait(sent).map(drop)
+    fn send(&mut self, id: u64, payload: Vec<u8>) -> Result<()> {
+        let (cluster, subject) = (self.cluster.clone(), self.cluster.subject("tasks", id));
+        self.sending.push(Box::pin(async move {
+            cluster.publish(&subject, HeaderMap::new(), payload).await
+        }));
+        self.cluster.wait(see_to(&mut self.sending))
     }
 
     /// Waits until each task has its outcome, and calls the callbacks as they come.
@@ -261,7 +272,11 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
     }
 
     fn read(&mut self, limit: Duration) -> Result<()> {
-        let Some(message) = self.cluster.wait(self.reader.next(limit))? else {
+        let message = self.cluster.wait(async {
+            see_to(&mut self.sending).await?;
+            self.reader.next(limit).await
+        })?;
+        let Some(message) = message else {
             return Ok(());
         };
         self.heard = Instant::now();
@@ -306,13 +321,28 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
             self.cluster
                 .patiently("for the tasks", async || self.tasks.get_info().await),
         )?;
-        if info.state.messages == 0 {
-            for (id, task) in &self.pending {
-                self.send(*id, task.payload.clone())?;
+        if info.state.messages == 0 && self.sending.is_empty() {
+            let all = self
+                .pending
+                .iter()
+                .map(|(id, task)| (*id, task.payload.clone()));
+            for (id, payload) in all.collect::<Vec<_>>() {
+                self.send(id, payload)?;
             }
         }
         Ok(())
     }
+}
+
+/// Lets what is being sent go on, and waits only where too much is.
+async fn see_to<F: Future<Output = Result<Sent>>>(sending: &mut FuturesUnordered<F>) -> Result<()> {
+    while sending.len() > UNCONFIRMED {
+        sending.next().await.transpose()?;
+    }
+    while let Poll::Ready(Some(sent)) = poll!(sending.next()) {
+        sent?;
+    }
+    Ok(())
 }
 
 /// What a worker does.
