@@ -219,6 +219,28 @@ fn table(ours: &Costs, nats: &Costs) -> String {
     table
 }
 
+/// For the text of the page, each between anchors.
+fn figures(ours: &Costs, nats: &Costs) -> String {
+    /// Of each of a thousand hosts.
+    const CORES: f64 = 32.0;
+    let (short, long) = (nats.among[0], LENGTHS.len() - 2);
+    let mut text = String::new();
+    for (name, figure) in [
+        ("alone-ours", time(ours.alone)),
+        ("alone-nats", time(nats.alone)),
+        ("short-nats", time(short)),
+        ("long-ours", time(ours.among[long])),
+        ("long-nats", time(nats.among[long])),
+        ("item-nats", time(nats.item)),
+        ("change-nats", time(nats.change)),
+        ("rate", format!("{:.0}", 1.0 / short)),
+        ("hosts-length", format!("{:.0} s", 1000.0 * CORES * short)),
+    ] {
+        let _ = writeln!(text, "# ANCHOR: {name}\n{figure}\n# ANCHOR_END: {name}");
+    }
+    text
+}
+
 fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
     let (left, right, top, bottom) = (70.0, WIDTH - 15.0, 45.0, 300.0);
     let lengths = LENGTHS.map(|micros| micros as f64 / 1e6);
@@ -320,6 +342,7 @@ fn main() -> Result<()> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/measured");
         fs::write(folder.join("cluster-machine.md"), machine(&cluster)?)?;
         fs::write(folder.join("cluster.md"), table)?;
+        fs::write(folder.join("cluster-figures.txt"), figures(&ours, &nats))?;
         let picture = picture(&ours, &nats).context("nothing to draw")?;
         fs::write(folder.join("cluster.svg"), picture)?;
     }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Sent};
 use crate::process::Process;
-use crate::pull::{Pull, once, work_queue};
+use crate::pull::{Pull, TAKERS, once, work_queue};
 use crate::reader::Reader;
 
 /// The role of a worker.
@@ -264,7 +264,7 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         for worker in &mut self.workers {
             worker.revive(&self.cluster)?;
         }
-        if self.heard.elapsed() > SILENCE {
+        if self.heard.elapsed() > SILENCE && !self.pending.is_empty() {
             self.heard = Instant::now();
             self.send_what_was_forgotten()?;
         }
@@ -315,13 +315,30 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         Ok(())
     }
 
-    /// A server that has lost power may have lost what it had acknowledged just before.
+    /// A server that has lost power may have lost what it had acknowledged just before. Then it has
+    /// no task, or others than its account of who has which says; and yet outcomes are missing.
     fn send_what_was_forgotten(&mut self) -> Result<()> {
-        let info = self.cluster.wait(
-            self.cluster
-                .patiently("for the tasks", async || self.tasks.get_info().await),
-        )?;
-        if info.state.messages == 0 && self.sending.is_empty() {
+        let (cluster, tasks) = (&self.cluster, &self.tasks);
+        let forgotten = cluster.wait(async {
+            let there = async || tasks.get_info().await;
+            let there = cluster
+                .patiently("for the tasks", there)
+                .await?
+                .state
+                .messages;
+            let account = async || tasks.consumer_info(TAKERS).await;
+            let account = cluster.patiently("for the tasks", account).await?;
+            let expected = account.num_ack_pending as u64 + account.num_pending;
+            let forgotten = there == 0 || there != expected;
+            if forgotten {
+                // It would wait for numbers above those that it has seen.
+                let delete = async || tasks.delete_consumer(TAKERS).await;
+                cluster.patiently("for the tasks", delete).await?;
+                Pull::new(cluster, "tasks", tasks).await?;
+            }
+            anyhow::Ok(forgotten)
+        })?;
+        if forgotten && self.sending.is_empty() {
             let all = self
                 .pending
                 .iter()

@@ -17,6 +17,8 @@ use crate::cluster::{Cluster, is_missing};
 
 /// Who has not said for so long that it is still at it is taken for dead.
 pub const TAKEN_FOR_DEAD: Duration = Duration::from_secs(2);
+/// What the server calls them all.
+pub const TAKERS: &str = "takers";
 /// How often it says so.
 const AT_IT: Duration = Duration::from_millis(500);
 /// An empty queue answers after that.
@@ -60,15 +62,13 @@ pub struct Held {
 impl Pull {
     pub async fn new(cluster: &Cluster, what: &'static str, stream: &Stream) -> Result<Pull> {
         let config = Config {
-            durable_name: Some("takers".to_owned()),
+            durable_name: Some(TAKERS.to_owned()),
             ack_wait: TAKEN_FOR_DEAD,
             max_ack_pending: -1,
             ..Config::default()
         };
         let consumer = cluster.patiently("for the queue", async || {
-            stream
-                .get_or_create_consumer("takers", config.clone())
-                .await
+            stream.get_or_create_consumer(TAKERS, config.clone()).await
         });
         Ok(Pull {
             cluster: cluster.clone(),

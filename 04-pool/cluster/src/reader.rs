@@ -21,6 +21,8 @@ pub struct Reader {
     stream: Stream,
     next: u64,
     batch: Option<Batch>,
+    /// What the server calls the batch's reader.
+    name: Option<String>,
     heard: Instant,
 }
 
@@ -31,6 +33,7 @@ impl Reader {
             stream,
             next: 1,
             batch: None,
+            name: None,
             heard: Instant::now(),
         }
     }
@@ -43,7 +46,13 @@ impl Reader {
                 Some(batch) => batch,
                 empty => {
                     self.heard = Instant::now();
-                    empty.insert(ask(&self.cluster, &self.stream, &mut self.next).await?)
+                    if let Some(name) = self.name.take() {
+                        // If this fails, the server does so after a while.
+                        drop(self.stream.delete_consumer(&name).await);
+                    }
+                    let asked = ask(&self.cluster, &self.stream, self.next).await?;
+                    (self.next, self.name) = (asked.from, Some(asked.name));
+                    empty.insert(asked.batch)
                 }
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -69,11 +78,17 @@ impl Reader {
     }
 }
 
-async fn ask(cluster: &Cluster, stream: &Stream, next: &mut u64) -> Result<Batch> {
-    let asked = cluster.patiently("for results", async || -> Result<_, async_nats::Error> {
+struct Asked {
+    batch: Batch,
+    name: String,
+    from: u64,
+}
+
+async fn ask(cluster: &Cluster, stream: &Stream, next: u64) -> Result<Asked> {
+    let ask = async || -> Result<_, async_nats::Error> {
         // A server that has lost power may have lost its last messages, and counts from there.
         let last = stream.get_info().await?.state.last_sequence;
-        let from = (*next).min(last + 1);
+        let from = next.min(last + 1);
         let config = Config {
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: from,
@@ -84,13 +99,13 @@ async fn ask(cluster: &Cluster, stream: &Stream, next: &mut u64) -> Result<Batch
             ..Config::default()
         };
         let consumer = stream.create_consumer(config).await?;
+        let name = consumer.cached_info().name.clone();
         let batch = consumer
             .batch()
             .max_messages(1000)
             .expires(Duration::from_secs(5));
-        Ok((batch.messages().await?, from))
-    });
-    let (batch, from) = asked.await?;
-    *next = from;
-    Ok(batch)
+        let batch = batch.messages().await?;
+        Ok(Asked { batch, name, from })
+    };
+    cluster.patiently("for results", ask).await
 }

@@ -45,6 +45,19 @@ fn a_killed_server_loses_nothing() {
     assert_eq!(nats.streams(), [""; 0], "its streams are removed");
 }
 
+/// As after a loss of power: what was not yet on the disk is gone.
+#[test]
+fn tasks_that_the_server_has_forgotten_are_sent_again() {
+    let mut nats = Nats::start();
+    let run = Run::start(storm(&nats, "--takes 5 --every 0 --tasks 600"));
+    quarters(&run, 1);
+    nats.kill();
+    nats.forget("storm-tasks");
+    nats.start_again();
+    let output = run.wait().success();
+    assert!(output.contains("600 outcomes, each once\n"), "{output}");
+}
+
 /// The server has made a change, was killed before it could say so, and is asked again.
 #[test]
 fn a_killed_server_makes_no_change_twice() {

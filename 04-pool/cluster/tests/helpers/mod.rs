@@ -181,6 +181,17 @@ impl Nats {
         number.expect("there is such a line") / 1024
     }
 
+    /// Removes the messages of a stream; the server does not run.
+    pub fn forget(&self, stream: &str) {
+        let folder = self
+            .folder
+            .path()
+            .join("store/jetstream/$G/streams")
+            .join(stream);
+        fs::remove_dir_all(folder.join("msgs")).expect("it was there");
+        fs::create_dir(folder.join("msgs")).expect("it is gone");
+    }
+
     /// The names of the streams that it has.
     pub fn streams(&self) -> Vec<String> {
         let folder = self.folder.path().join("store/jetstream/$G/streams");
