@@ -181,6 +181,14 @@ fn nobody_gets_in_without_the_password() {
     assert!(output.ends_with("Shared variable value: -30\n"), "{output}");
 }
 
+#[test]
+fn beyond_this_machine_it_takes_a_certificate() {
+    let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
+    up.args(["--listen", "0.0.0.0:0"]);
+    let error = refused(up);
+    assert!(error.contains("in the clear"), "{error}");
+}
+
 fn openssl(folder: &Path, arguments: &str) {
     let mut command = Command::new("openssl");
     command

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use cluster::{Cluster, Listen, Options, Server};
 
@@ -32,6 +32,10 @@ fn main() -> Result<()> {
         println!("{}", cluster.server_line());
         return Ok(());
     }
+    ensure!(
+        arguments.listen.ip().is_loopback() || arguments.certificate.is_some(),
+        "beyond this machine the password would go in the clear: --certificate FILE --key FILE"
+    );
     let server = Server::start(&Listen {
         address: arguments.listen,
         tls: arguments.certificate.zip(arguments.key),
