@@ -89,7 +89,7 @@ fn main() -> Result<()> {
             "NOT each once"
         }
     );
-    println!("runs: {}", pool.deliveries());
+    println!("runs: {}", pool.deliveries()?);
     println!("killed workers: {killed}");
     wrong.borrow().iter().for_each(|line| println!("{line}"));
     drop(pool);

@@ -72,7 +72,6 @@ impl std::error::Error for TaskError {}
 #[derive(Serialize, Deserialize)]
 struct Outcome {
     worker: String,
-    deliveries: u64,
     result: Result<Vec<u8>, TaskError>,
 }
 
@@ -100,7 +99,6 @@ pub struct Pool<'p, A, R> {
     ready: VecDeque<(u64, Outcome)>,
     heard: Instant,
     from_before: usize,
-    deliveries: u64,
     by_worker: BTreeMap<String, u64>,
     arguments: PhantomData<fn(A)>,
 }
@@ -170,7 +168,6 @@ impl Cluster {
             ready: VecDeque::new(),
             heard: Instant::now(),
             from_before: 0,
-            deliveries: 0,
             by_worker: BTreeMap::new(),
             arguments: PhantomData,
         };
@@ -235,9 +232,14 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         self.from_before
     }
 
-    /// How often the tasks that have an outcome were given to a worker.
-    pub fn deliveries(&self) -> u64 {
-        self.deliveries
+    /// How often the server has given a task to a worker. After a loss of power it counts anew.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn deliveries(&self) -> Result<u64> {
+        let account = async || self.tasks.consumer_info(TAKERS).await;
+        let account = self.cluster.patiently("for the tasks", account);
+        Ok(self.cluster.wait(account)?.delivered.consumer_sequence)
     }
 
     /// How many outcomes came of each worker.
@@ -297,7 +299,6 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         let Some(pending) = self.pending.remove(&id) else {
             return Ok(());
         };
-        self.deliveries += outcome.deliveries;
         *self.by_worker.entry(outcome.worker).or_default() += 1;
         match outcome.result {
             Ok(result) => {
@@ -398,7 +399,6 @@ where
         };
         let mut outcome = Outcome {
             worker: worker.clone(),
-            deliveries: held.deliveries.min(DELIVERIES),
             result,
         };
         let subject = cluster.subject("results", id);

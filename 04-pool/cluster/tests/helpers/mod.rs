@@ -158,10 +158,14 @@ impl Nats {
     }
 
     pub fn kill(&mut self) {
-        let program = self.program.take().expect("it runs");
-        let pid = Pid::from_raw(program.pid().try_into().expect("a pid"));
-        kill(pid, Signal::SIGKILL).expect("it is ours");
-        program.wait();
+        self.signal(Signal::SIGKILL);
+        self.program.take().expect("it runs").wait();
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.program.as_ref().expect("it runs").pid();
+        let pid = Pid::from_raw(pid.try_into().expect("a pid"));
+        kill(pid, signal).expect("it is ours");
     }
 
     pub fn url(&self) -> String {
