@@ -307,8 +307,8 @@ fn machine(cluster: &Cluster) -> Result<String> {
         .and_then(|line| line.split_once(": "))
         .map_or("unknown", |(_, name)| name);
     Ok(format!(
-        "Measured on {} cores of an `{}`, with Linux {}, {} and nats-server {} on the same machine; \
-         medians of {ROUNDS} rounds.\n",
+        "Measured on {} cores of an `{}`, with Linux {}, {} and nats-server {} on the same \
+         machine; medians of {ROUNDS} rounds.\n",
         available_parallelism()?,
         model.trim(),
         first_line("uname", "-r")?,

@@ -1,5 +1,5 @@
-//! Who is there. Nobody is told of a death on another host: who is not heard of may be dead, cut off
-//! or slow, and that it is dead is a guess.
+//! Who is there. Nobody is told of a death on another host: who is not heard of may be dead, cut
+//! off or slow, and that it is dead is a guess.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};

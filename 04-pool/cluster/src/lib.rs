@@ -3,7 +3,7 @@
 //!
 //! | Here | On one machine, in `common` | In NATS |
 //! |---|---|---|
-//! | [`Cluster::process`], [`Watch`] | `Process` | a client, and the messages that say it is there |
+//! | [`Cluster::process`], [`Watch`] | `Process` | a client, and messages that say it is there |
 //! | [`Queue`] | `Queue` | a stream of the kind "work queue", which refuses what does not fit |
 //! | [`Value`] | `Value`, `Manager` | an entry of a bucket, changed if nobody else has changed it |
 //! | [`Pool`] | `Pool` | a work queue of tasks, and a stream with one result for each |

@@ -1,8 +1,9 @@
 //! Workers on any hosts do tasks, and their parent gets one outcome of each.
 //!
 //! A task is a message of a work queue, and its id a part of the subject. Who does it stores the
-//! outcome under the same id, then says that the task is finished. It may die between the two, or be
-//! taken for dead: then another does the task again. The stream of outcomes takes one for each id.
+//! outcome under the same id, then says that the task is finished. It may die between the two, or
+//! be taken for dead: then another does the task again. The stream of outcomes takes one for each
+//! id.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -90,7 +91,7 @@ pub struct Pool<'p, A, R> {
     workers: Vec<Process>,
     tasks: Stream,
     reader: Reader,
-    /// Tasks that the server has not confirmed yet: to wait for each would cost a way there and back.
+    /// Tasks that the server has not confirmed yet: to wait for each costs a way there and back.
     sending: FuturesUnordered<Pin<Box<dyn Future<Output = Result<Sent>>>>>,
     next: u64,
     pending: BTreeMap<u64, Pending<'p, R>>,
@@ -122,8 +123,8 @@ impl<'p, R> Task<'_, 'p, R> {
 
 impl Cluster {
     /// In the parent: starts so many workers here, and makes a pool for them and for those that are
-    /// started elsewhere, with `--role worker`. In a worker: does tasks until the job has ended, and
-    /// then ends the process.
+    /// started elsewhere, with `--role worker`. In a worker: does tasks until the job has ended,
+    /// and then ends the process.
     ///
     /// A parent that was killed, and is started again with the same server and job, hands in the
     /// same tasks in the same order; those that have an outcome are not done again.

@@ -128,7 +128,7 @@ impl Pull {
         }
     }
 
-    /// Whether the parent has removed the queue. A server that has just started may not know it yet.
+    /// Whether the parent has removed the queue. One that has just started may not know it yet.
     pub async fn is_over(&self) -> bool {
         for _ in 0..3 {
             let stream = self

@@ -254,7 +254,7 @@ fn tls_with_a_certificate_of_its_own() {
 /// In a view of the files in which the server's is none.
 #[test]
 fn without_a_server_installed_it_says_what_to_install() {
-    let hide = "for file in /usr/sbin/nats-server /usr/local/sbin/nats-server $(which nats-server); \
+    let hide = "for file in /usr/sbin/nats-server /usr/local/sbin/nats-server $(which nats-server);\
                 do test -f $file && mount --bind /dev/null $file; done; exec \"$0\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", hide, env!("CARGO_BIN_EXE_pool")]);

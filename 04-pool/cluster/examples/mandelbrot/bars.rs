@@ -42,5 +42,8 @@ impl Bars {
                 println!("  {worker}: {} rows", bar.position());
             }
         }
+        if !self.all.is_hidden() {
+            println!(); // what follows is no part of the last bar
+        }
     }
 }
