@@ -1,0 +1,350 @@
+//! What a task costs that goes over a server on this machine, beside one of the pool's.
+//!
+//!     cargo bench --bench costs [-- --write]
+//!
+//! With `--write` the figures and the chart go into the book.
+
+#[allow(dead_code, unused_imports, reason = "another chart needs the rest")]
+#[path = "../../../common/benchmarks/src/chart.rs"]
+mod chart;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::hint::spin_loop;
+use std::path::Path;
+use std::process::Command;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use cluster::{Cluster, Options};
+
+use chart::{Decades, FONT, Mark, Svg, WIDTH, width};
+
+const WORKERS: usize = 2;
+/// How long the tasks of the chart compute, in microseconds.
+const LENGTHS: [u64; 5] = [10, 100, 1000, 10_000, 100_000];
+const ROUNDS: usize = 5;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Into the book
+    #[arg(long)]
+    write: bool,
+    /// What `cargo bench` says
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Computes for so many microseconds.
+fn task(micros: u64) -> Result<u64> {
+    let (start, length) = (Instant::now(), Duration::from_micros(micros));
+    while start.elapsed() < length {
+        spin_loop();
+    }
+    Ok(micros)
+}
+
+/// What a way costs, in seconds.
+#[derive(Debug)]
+struct Costs {
+    /// One task, alone, there and back.
+    alone: f64,
+    /// A task among many that wait, for each of the lengths.
+    among: Vec<f64>,
+    /// One item through the queue, from one process to another.
+    item: f64,
+    /// One change of a shared value, alone.
+    change: f64,
+}
+
+fn median(mut round: impl FnMut() -> Result<f64>) -> Result<f64> {
+    let mut all = Vec::new();
+    for _ in 0..=ROUNDS {
+        all.push(round()?);
+    }
+    all.remove(0); // the first one warms up
+    all.sort_by(f64::total_cmp);
+    Ok(all[ROUNDS / 2])
+}
+
+/// Seconds each.
+fn each(times: u32, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64() / f64::from(times))
+}
+
+/// So many tasks of a length take about half a second.
+fn many(micros: u64) -> u32 {
+    (1_000_000 / (micros + 300)) as u32
+}
+
+fn ours() -> Result<Costs> {
+    let pool = common::Pool::new(WORKERS, task)?;
+    let alone = median(|| {
+        each(1000, || {
+            (0..1000).try_for_each(|_| Ok(pool.apply_async(&0).get().map(|_| ())?))
+        })
+    })?;
+    let mut among = Vec::new();
+    for length in LENGTHS {
+        let tasks = many(length);
+        among.push(median(|| {
+            each(tasks, || {
+                pool.map((0..tasks).map(|_| length)).map(|_| Ok(()))?
+            })
+        })?);
+    }
+    pool.join()?;
+
+    const ITEMS: u32 = 100_000;
+    let item = median(|| {
+        let queue = common::Queue::<u32>::new()?;
+        each(ITEMS, || {
+            let take = || queue.iter().try_for_each(|item| item.map(drop));
+            let mut consumer = common::Process::spawn("consumer", take)?;
+            (0..ITEMS).try_for_each(|item| queue.put(&item))?;
+            queue.close();
+            consumer.join()?;
+            Ok(())
+        })
+    })?;
+
+    let value = common::Value::new(0_u32)?;
+    let change = median(|| {
+        each(ITEMS, || {
+            for _ in 0..ITEMS {
+                *value.lock()? += 1;
+            }
+            Ok(())
+        })
+    })?;
+    Ok(Costs {
+        alone,
+        among,
+        item,
+        change,
+    })
+}
+
+fn over_nats(cluster: &Cluster) -> Result<Costs> {
+    const ITEMS: u32 = 2000;
+    let queue = cluster.queue::<u32>(1000, 1)?;
+    let consumer = cluster.process("consumer", || {
+        for item in queue.iter()? {
+            item?.count("consumer")?;
+        }
+        Ok(())
+    })?;
+    let value = cluster.value("value", 0_u32)?;
+    let mut pool = cluster.pool(WORKERS, task)?;
+
+    let change = median(|| {
+        each(1000, || {
+            (0..1000).try_for_each(|_| value.update(|value| value + 1).map(|_| ()))
+        })
+    })?;
+    let alone = median(|| {
+        each(500, || {
+            for _ in 0..500 {
+                pool.apply_async(&0)?;
+                pool.join()?;
+            }
+            Ok(())
+        })
+    })?;
+    let mut among = Vec::new();
+    for length in LENGTHS {
+        let tasks = many(length);
+        among.push(median(|| {
+            each(tasks, || {
+                for _ in 0..tasks {
+                    pool.apply_async(&length)?;
+                }
+                pool.join()
+            })
+        })?);
+    }
+    // Once, since a queue ends once.
+    let item = each(ITEMS, || {
+        for item in 0..ITEMS {
+            queue.put(&item.to_string(), &item)?;
+        }
+        queue.end("producer")?;
+        queue.join(&mut [consumer])?;
+        Ok(())
+    })?;
+    Ok(Costs {
+        alone,
+        among,
+        item,
+        change,
+    })
+}
+
+/// As a reader wants it, with three digits.
+fn time(seconds: f64) -> String {
+    let (number, unit) = match seconds {
+        s if s < 1e-6 => (s * 1e9, "ns"),
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    let digits = 2 - (number.log10().floor() as i32).clamp(0, 2);
+    format!("{number:.*} {unit}", digits as usize)
+}
+
+fn table(ours: &Costs, nats: &Costs) -> String {
+    let mut table = String::from("| | here | over NATS |\n|---|--:|--:|\n");
+    let mut row = |what: &str, ours: f64, nats: f64| {
+        let cell = |seconds| time(seconds).replace(' ', "&nbsp;");
+        let _ = writeln!(table, "| {what} | {} | {} |", cell(ours), cell(nats));
+    };
+    row("a task there and back, alone", ours.alone, nats.alone);
+    row(
+        "a task of 10 µs, among many, on two workers",
+        ours.among[0],
+        nats.among[0],
+    );
+    row("an item through a queue, counted", ours.item, nats.item);
+    row(
+        "a change of a shared value, alone",
+        ours.change,
+        nats.change,
+    );
+    table
+}
+
+/// For the text of the page, each between anchors.
+fn figures(ours: &Costs, nats: &Costs) -> String {
+    /// Of each of a thousand hosts.
+    const CORES: f64 = 32.0;
+    let (short, long) = (nats.among[0], LENGTHS.len() - 2);
+    let mut text = String::new();
+    for (name, figure) in [
+        ("alone-ours", time(ours.alone)),
+        ("alone-nats", time(nats.alone)),
+        ("short-nats", time(short)),
+        ("long-ours", time(ours.among[long])),
+        ("long-nats", time(nats.among[long])),
+        ("item-nats", time(nats.item)),
+        ("change-nats", time(nats.change)),
+        ("rate", format!("{:.0}", 1.0 / short)),
+        ("hosts-length", format!("{:.0} s", 1000.0 * CORES * short)),
+    ] {
+        let _ = writeln!(text, "# ANCHOR: {name}\n{figure}\n# ANCHOR_END: {name}");
+    }
+    text
+}
+
+fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
+    let (left, right, top, bottom) = (70.0, WIDTH - 15.0, 45.0, 300.0);
+    let lengths = LENGTHS.map(|micros| micros as f64 / 1e6);
+    let x = Decades::new(lengths.into_iter(), left, right)?;
+    let all = ours.among.iter().chain(&nats.among).copied();
+    let y = Decades::new(all, bottom, top)?;
+    let mut svg = Svg::new(
+        "cluster",
+        bottom + 3.2 * FONT,
+        "What a task takes on two workers, by what it computes",
+        "Two curves that meet where tasks take milliseconds: the pool here below, NATS above.",
+    );
+    for tick in y.ticks() {
+        svg.line((left, y.at(tick)), (right, y.at(tick)), 0.2);
+        svg.label(left - 6.0, y.at(tick) + FONT / 3.0, "end", &round(tick));
+    }
+    for tick in x.ticks() {
+        svg.line((x.at(tick), bottom), (x.at(tick), bottom + 5.0), 0.6);
+        svg.label(x.at(tick), bottom + 1.2 * FONT, "middle", &round(tick));
+    }
+    let middle = f64::midpoint(left, right);
+    svg.label(
+        middle,
+        bottom + 2.6 * FONT,
+        "middle",
+        "a task computes for so long",
+    );
+    let mut at = left;
+    for (mark, name) in [(Mark::Ours, "the pool here"), (Mark::Crate, "over NATS")] {
+        svg.mark(mark, at + 5.0, 15.0);
+        svg.label(at + 18.0, 15.0 + FONT / 3.0, "start", name);
+        at += width(name) + 45.0;
+    }
+    for (mark, costs) in [(Mark::Crate, nats), (Mark::Ours, ours)] {
+        let points = lengths.iter().zip(&costs.among);
+        let points: Vec<_> = points
+            .map(|(length, cost)| (x.at(*length), y.at(*cost)))
+            .collect();
+        svg.curve(mark, &points);
+    }
+    Some(svg.finish())
+}
+
+/// A tick.
+fn round(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.9e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 0.9 => format!("{:.0} ms", s * 1e3),
+        s => format!("{s:.0} s"),
+    }
+}
+
+fn first_line(program: &str, argument: &str) -> Result<String> {
+    let output = Command::new(program).arg(argument).output();
+    let output = output.with_context(|| format!("no {program}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn machine(cluster: &Cluster) -> Result<String> {
+    let info = fs::read_to_string("/proc/cpuinfo")?;
+    let model = info.lines().find(|line| line.starts_with("model name"));
+    let model = model
+        .and_then(|line| line.split_once(": "))
+        .map_or("unknown", |(_, name)| name);
+    Ok(format!(
+        "Measured on {} cores of an `{}`, with Linux {}, {} and nats-server {} on the same \
+         machine; medians of {ROUNDS} rounds.\n",
+        available_parallelism()?,
+        model.trim(),
+        first_line("uname", "-r")?,
+        first_line("rustc", "--version")?
+            .split(" (")
+            .next()
+            .unwrap_or_default(),
+        cluster.server_version(),
+    ))
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    // Before there is a thread: it forks.
+    let ours = match arguments.options.role {
+        None => Some(ours()?),
+        Some(_) => None,
+    };
+    let cluster = Cluster::join(arguments.options)?;
+    let nats = over_nats(&cluster)?;
+    let ours = ours.context("only the parent comes here")?;
+
+    let table = table(&ours, &nats);
+    println!("{}\n{table}", machine(&cluster)?);
+    println!("computes   here   over NATS");
+    for (at, length) in LENGTHS.into_iter().enumerate() {
+        let times = [length as f64 / 1e6, ours.among[at], nats.among[at]].map(time);
+        println!("{}", times.join("   "));
+    }
+    if arguments.write {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/measured");
+        fs::write(folder.join("cluster-machine.md"), machine(&cluster)?)?;
+        fs::write(folder.join("cluster.md"), table)?;
+        fs::write(folder.join("cluster-figures.txt"), figures(&ours, &nats))?;
+        let picture = picture(&ours, &nats).context("nothing to draw")?;
+        fs::write(folder.join("cluster.svg"), picture)?;
+    }
+    cluster.end()
+}

@@ -1,0 +1,145 @@
+//! Shared values: an entry of a bucket, changed if nobody else has changed it meanwhile.
+
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result, bail};
+use async_nats::HeaderMap;
+use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::jetstream::kv::{CreateErrorKind, Store};
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cluster::{Cluster, Sent};
+
+/// How many earlier values the server keeps: a change that it has made, and whose sender did not
+/// hear so, is recognised as long as it is among them.
+const HISTORY: i64 = 64;
+
+/// A value that all parts of the job can read and change.
+pub struct Value<T> {
+    cluster: Cluster,
+    key: String,
+    store: Store,
+    value: PhantomData<T>,
+}
+
+impl Cluster {
+    /// A value of this name, which the parent makes; others wait until it has done so.
+    ///
+    /// # Errors
+    /// The server does not answer, or the value cannot be sent.
+    pub fn value<T: Serialize + DeserializeOwned>(&self, key: &str, first: T) -> Result<Value<T>> {
+        let first = postcard::to_stdvec(&first).context("the value cannot be sent")?;
+        let bucket = self.job().to_owned();
+        let make = self.options().role.is_none();
+        let store = self.patiently("for a shared value", async || -> Result<Store> {
+            if !make {
+                let store = self.jetstream().get_key_value(bucket.clone()).await?;
+                store.entry(key).await?.context("it is not there yet")?;
+                return Ok(store);
+            }
+            // As `create_key_value` makes it, which asks Debian's server for more than that knows.
+            let config = Config {
+                name: format!("KV_{bucket}"),
+                subjects: vec![format!("$KV.{bucket}.>")],
+                max_messages_per_subject: HISTORY,
+                discard: DiscardPolicy::New,
+                allow_rollup: true,
+                deny_delete: true,
+                allow_direct: true,
+                num_replicas: 1,
+                ..Config::default()
+            };
+            self.jetstream().get_or_create_stream(config).await?;
+            let store = self.jetstream().get_key_value(bucket.clone()).await?;
+            match store.create(key, first.clone().into()).await {
+                Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(error)?,
+                _ => Ok(store), // made now, or by an earlier life of this parent
+            }
+        });
+        Ok(Value {
+            cluster: self.clone(),
+            key: key.to_owned(),
+            store: self.wait(store)?,
+            value: PhantomData,
+        })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Value<T> {
+    /// What it is now; it may be another at once.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn get(&self) -> Result<T> {
+        self.cluster.wait(self.read()).map(|(value, _)| value)
+    }
+
+    /// Changes it, and returns what it is then. While somebody else is faster, it starts again with
+    /// what that has made of it: `change` may be called many times, and one of them counts.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn update(&self, mut change: impl FnMut(T) -> T) -> Result<T> {
+        loop {
+            let (value, revision) = self.cluster.wait(self.read())?;
+            let value = change(value);
+            let mut headers = HeaderMap::new();
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.to_string());
+            // Sent again after a silence, it is either known by this, or was never made.
+            headers.insert(NATS_MESSAGE_ID, unique());
+            let subject = format!("$KV.{}.{}", self.cluster.job(), self.key);
+            let payload = postcard::to_stdvec(&value).context("the value cannot be sent")?;
+            match self
+                .cluster
+                .wait(self.cluster.publish(&subject, headers, payload))?
+            {
+                Sent::New | Sent::Known => return Ok(value),
+                Sent::Outdated => {}
+                Sent::Full => bail!("the server has no room for {}", self.key),
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<(T, u64)> {
+        let entry = self
+            .cluster
+            .patiently("for a shared value", async || -> Result<_> {
+                self.store.entry(&self.key).await?.context("it is gone")
+            });
+        let entry = entry.await?;
+        let value = postcard::from_bytes(&entry.value).context("a value of another type")?;
+        Ok((value, entry.revision))
+    }
+
+    /// Calls back, here, with what it is and then with each change, in their order, until told to
+    /// stop.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn watch(&self, mut callback: impl FnMut(T) -> ControlFlow<()>) -> Result<()> {
+        self.cluster.wait(async {
+            let changes = self.cluster.patiently("for a shared value", async || {
+                self.store.watch_with_history(&self.key).await
+            });
+            let mut changes = changes.await?;
+            while let Some(change) = changes.next().await {
+                let value = postcard::from_bytes(&change?.value);
+                if callback(value.context("a value of another type")?).is_break() {
+                    return Ok(());
+                }
+            }
+            bail!("the server says no more of {}", self.key)
+        })
+    }
+}
+
+fn unique() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}-{number}", fastrand::u128(..))
+}

@@ -1,0 +1,384 @@
+//! What is lost when processes, hosts and the server go: nothing that was acknowledged.
+
+mod helpers;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{self, Command};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::geteuid;
+use testing::example;
+
+use helpers::{Nats, Run, until};
+
+fn storm(nats: &Nats, arguments: &str) -> Command {
+    let mut command = Command::new(example("storm"));
+    command.args(arguments.split_whitespace());
+    command.args(["--server", &nats.url()]);
+    command
+}
+
+/// A thousand tasks of 5 ms on four workers take more than a second.
+const LONG: &str = "--takes 5 --every 0";
+
+fn quarters(run: &Run, number: u32) {
+    until("some are done", || {
+        run.printed().contains(&format!("{number} of 4 quarters"))
+    });
+}
+
+#[test]
+fn a_killed_server_loses_nothing() {
+    let mut nats = Nats::start();
+    let run = Run::start(storm(&nats, LONG));
+    for quarter in [1, 2, 3] {
+        quarters(&run, quarter);
+        nats.kill();
+        nats.start_again();
+    }
+    let output = run.wait().success();
+    assert!(output.contains("1000 outcomes, each once\n"), "{output}");
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+/// As after a loss of power: what was not yet on the disk is gone.
+#[test]
+fn tasks_that_the_server_has_forgotten_are_sent_again() {
+    let mut nats = Nats::start();
+    let run = Run::start(storm(&nats, "--takes 5 --every 0 --tasks 600"));
+    quarters(&run, 1);
+    nats.kill();
+    nats.forget("storm-tasks");
+    nats.start_again();
+    let output = run.wait().success();
+    assert!(output.contains("600 outcomes, each once\n"), "{output}");
+}
+
+/// The server makes a change, and its sender does not hear so in time, and asks again.
+#[test]
+fn a_slow_or_killed_server_makes_no_change_twice() {
+    let mut nats = Nats::start();
+    let mut command = Command::new(example("updates"));
+    command.args(["--server", &nats.url()]);
+    let run = Run::start(command);
+    until("some are done", || run.printed().contains("a quarter"));
+    nats.signal(Signal::SIGSTOP);
+    thread::sleep(Duration::from_secs(3)); // longer than anybody waits for an answer
+    nats.signal(Signal::SIGCONT);
+    for _ in 0..3 {
+        thread::sleep(Duration::from_millis(100)); // some work
+        nats.kill();
+        nats.start_again();
+    }
+    let output = run.wait().success();
+    assert!(output.ends_with("4000 of 4000\n"), "{output}");
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+#[test]
+fn without_a_server_they_give_up_and_say_so() {
+    let mut nats = Nats::start();
+    let run = Run::start(storm(&nats, &format!("{LONG} --patience 3")));
+    quarters(&run, 1);
+    nats.kill();
+    let output = run.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("gave up after 3 s"), "{output:?}");
+}
+
+#[test]
+fn a_long_task_is_not_taken_for_a_dead_one() {
+    let nats = Nats::start();
+    let run = Run::start(storm(&nats, "--tasks 4 --takes 4500 --every 0"));
+    let output = run.wait().success();
+    assert!(
+        output.contains("4 outcomes, each once\nruns: 4\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_killed_parent_goes_on_where_it_was() {
+    let nats = Nats::start();
+    let first = Run::start(storm(&nats, LONG));
+    quarters(&first, 2);
+    first.signal(Signal::SIGKILL);
+    first.wait(); // its workers have ended with it
+    assert_ne!(nats.streams(), [""; 0], "the job is still there");
+
+    let output = Run::start(storm(&nats, LONG)).wait().success();
+    assert!(output.contains("1000 outcomes, each once\n"), "{output}");
+    let before = output
+        .lines()
+        .find_map(|line| line.strip_suffix(" had an outcome before"));
+    let before = before.and_then(|number| number.parse::<u32>().ok());
+    assert!(before.is_some_and(|before| before >= 500), "{output}");
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+#[test]
+fn each_item_counts_once_in_spite_of_deaths() {
+    let run = Run::start(Command::new(env!("CARGO_BIN_EXE_queue")));
+    for role in [
+        "consumer 1",
+        "producer 2",
+        "consumer 2",
+        "producer 1",
+        "consumer 1",
+    ] {
+        until("it is there", || !run.parts(role).is_empty());
+        thread::sleep(Duration::from_millis(150)); // some work
+        for pid in run.parts(role) {
+            kill(pid, Signal::SIGKILL).expect("it is ours");
+        }
+    }
+    let output = run.wait().success();
+    assert!(
+        output.contains("Together they counted 2000, each once.\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_fast_producer_does_not_fill_the_server() {
+    let nats = Nats::start();
+    let mut command = Command::new(example("backpressure"));
+    command.args(["--server", &nats.url()]);
+    Run::start(command).wait().success();
+    assert!(
+        nats.peak() < 150,
+        "{} MB, of 200 that went through",
+        nats.peak()
+    );
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+/// A program that fails, and what it says.
+fn refused(command: Command) -> String {
+    let output = Run::start(command).wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.stdout, "", "{output:?}");
+    output.stderr
+}
+
+fn pool(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pool"));
+    command
+        .args(["--server", url, "--patience", "3"])
+        .args(arguments);
+    command
+}
+
+#[test]
+fn nobody_gets_in_without_the_password() {
+    let nats = Nats::start();
+    for who in ["", "cluster:wrong@", "root:of_the_test@"] {
+        let error = refused(pool(&format!("nats://{who}{}", nats.address()), &[]));
+        assert!(error.contains("refuses this name and password"), "{error}");
+    }
+    let output = Run::start(pool(&nats.url(), &[])).wait().success();
+    assert!(output.ends_with("Shared variable value: -30\n"), "{output}");
+}
+
+#[test]
+fn beyond_this_machine_it_takes_a_certificate() {
+    let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
+    up.args(["--listen", "0.0.0.0:0"]);
+    let error = refused(up);
+    assert!(error.contains("in the clear"), "{error}");
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let mut command = Command::new("openssl");
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(folder);
+    let output = command.output().expect("there is openssl");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn tls_with_a_certificate_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = folder.path();
+    for name in ["ours", "theirs"] {
+        openssl(
+            folder,
+            &format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \
+                 -subj /CN={name} -keyout {name}.key -out {name}.pem"
+            ),
+        );
+    }
+    openssl(
+        folder,
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
+         -keyout server.key -out server.csr",
+    );
+    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("it is written");
+    openssl(
+        folder,
+        "x509 -req -in server.csr -CA ours.pem -CAkey ours.key -CAcreateserial -days 1 \
+         -extfile names -out server.pem",
+    );
+
+    let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
+    up.arg("--certificate").arg(folder.join("server.pem"));
+    up.arg("--key").arg(folder.join("server.key"));
+    let up = Run::start(up);
+    until("it says how to reach it", || up.printed().contains("pool"));
+    let printed = up.printed();
+    let url = printed
+        .lines()
+        .find_map(|line| line.split_once("CLUSTER_SERVER="))
+        .expect("a URL")
+        .1;
+
+    let ca = |name: &str| folder.join(name).display().to_string();
+    let output = Run::start(pool(url, &["--ca", &ca("ours.pem")]))
+        .wait()
+        .success();
+    assert!(output.ends_with("Shared variable value: -30\n"), "{output}");
+    for arguments in [&["--ca", &ca("theirs.pem")][..], &[]] {
+        let error = refused(pool(url, arguments));
+        assert!(error.contains("certificate"), "{error}");
+    }
+    up.signal(Signal::SIGINT);
+    up.wait();
+}
+
+/// In a view of the files in which the server's is none.
+#[test]
+fn without_a_server_installed_it_says_what_to_install() {
+    let hide = "for file in /usr/sbin/nats-server /usr/local/sbin/nats-server $(which nats-server);\
+                do test -f $file && mount --bind /dev/null $file; done; exec \"$0\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", hide, env!("CARGO_BIN_EXE_pool")]);
+    let allowed = Command::new("unshare").args(["--mount", "true"]).output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        drop(writeln!(
+            io::stderr(),
+            "not run, as no file can be hidden here"
+        ));
+        return;
+    }
+    let error = refused(command);
+    assert!(error.contains("apt-get install nats-server"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+/// A switch and two hosts, each a network namespace.
+struct Hosts(String);
+
+impl Hosts {
+    /// As root only, and where that is allowed.
+    fn new() -> Option<Hosts> {
+        let hosts = Hosts(format!("mp{}", process::id()));
+        if let Err(error) = hosts.build() {
+            // Also when a test's output is not shown.
+            drop(writeln!(
+                io::stderr(),
+                "not run, as there are no hosts here: {error}"
+            ));
+            return None;
+        }
+        Some(hosts)
+    }
+
+    fn build(&self) -> Result<(), String> {
+        if !geteuid().is_root() {
+            return Err("it takes root".to_owned());
+        }
+        let name = &self.0;
+        ip(&format!("netns add {name}s"))?;
+        ip(&format!("-n {name}s link set lo up"))?;
+        ip(&format!("-n {name}s link add name br0 type bridge"))?;
+        ip(&format!("-n {name}s addr add 10.99.0.1/24 dev br0"))?;
+        ip(&format!("-n {name}s link set br0 up"))?;
+        for (host, number) in [("a", 2), ("b", 3)] {
+            ip(&format!("netns add {name}{host}"))?;
+            ip(&format!(
+                "-n {name}s link add name {host} type veth peer name eth0 netns {name}{host}"
+            ))?;
+            ip(&format!("-n {name}s link set dev {host} master br0 up"))?;
+            ip(&format!(
+                "-n {name}{host} addr add 10.99.0.{number}/24 dev eth0"
+            ))?;
+            ip(&format!("-n {name}{host} link set eth0 up"))?;
+        }
+        Ok(())
+    }
+
+    fn link(&self, host: &str, state: &str) {
+        ip(&format!("-n {}s link set dev {host} {state}", self.0)).expect("it worked before");
+    }
+
+    /// What runs a command there.
+    fn at(&self, host: &str) -> Vec<String> {
+        let words = ["ip", "netns", "exec"].map(str::to_owned);
+        [&words[..], &[format!("{}{host}", self.0)]].concat()
+    }
+
+    fn run(&self, host: &str, command: &Command) -> Run {
+        let words = self.at(host);
+        let mut through = Command::new(&words[0]);
+        through
+            .args(&words[1..])
+            .arg(command.get_program())
+            .args(command.get_args());
+        Run::start(through)
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in ["a", "b", "s"] {
+            drop(ip(&format!("netns del {}{host}", self.0)));
+        }
+    }
+}
+
+fn ip(arguments: &str) -> Result<(), String> {
+    let mut command = Command::new("ip");
+    let output = command.args(arguments.split_whitespace()).output();
+    let output = output.map_err(|error| format!("ip: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!(
+            "ip {arguments}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+}
+
+#[test]
+fn a_host_that_is_cut_off_costs_a_redelivery() {
+    let Some(hosts) = Hosts::new() else { return };
+    let nats = Nats::start_at("10.99.0.1:4222", hosts.at("s"));
+    let arguments = "--tasks 400 --takes 10 --every 0 --patience 10";
+    let mut parent = storm(&nats, arguments);
+    parent.arg("--elsewhere");
+    let mut worker = storm(&nats, arguments);
+    worker.args(["--role", "worker"]);
+
+    let parent = hosts.run("s", &parent);
+    let (a, b) = (hosts.run("a", &worker), hosts.run("b", &worker));
+    quarters(&parent, 1);
+    hosts.link("a", "down");
+    quarters(&parent, 2); // by the other one
+    hosts.link("a", "up");
+    quarters(&parent, 3);
+    hosts.link("b", "down"); // for good: the rest can only be done by the one that is back
+    let output = parent.wait().success();
+    assert!(output.contains("400 outcomes, each once\n"), "{output}");
+
+    let output = a.wait();
+    assert!(output.status.success(), "as the job has ended: {output:?}");
+    let output = b.wait();
+    assert!(output.stderr.contains("gave up after 10 s"), "{output:?}");
+}
