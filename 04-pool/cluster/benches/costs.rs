@@ -242,7 +242,7 @@ fn figures(ours: &Costs, nats: &Costs) -> String {
 }
 
 fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
-    let (left, right, top, bottom) = (70.0, WIDTH - 15.0, 45.0, 300.0);
+    let (left, right, top, bottom) = (70.0, WIDTH - 32.0, 45.0, 300.0);
     let lengths = LENGTHS.map(|micros| micros as f64 / 1e6);
     let x = Decades::new(lengths.into_iter(), left, right)?;
     let all = ours.among.iter().chain(&nats.among).copied();
@@ -259,12 +259,12 @@ fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
     }
     for tick in x.ticks() {
         svg.line((x.at(tick), bottom), (x.at(tick), bottom + 5.0), 0.6);
-        svg.label(x.at(tick), bottom + 1.2 * FONT, "middle", &round(tick));
+        svg.label(x.at(tick), bottom + 1.4 * FONT, "middle", &round(tick));
     }
     let middle = f64::midpoint(left, right);
     svg.label(
         middle,
-        bottom + 2.6 * FONT,
+        bottom + 2.7 * FONT,
         "middle",
         "a task computes for so long",
     );
