@@ -56,6 +56,8 @@ fn shortened(line: &str) -> Option<String> {
     let name = words[0];
     Some(match name {
         "---" => return None, // that a child has ended is told by a signal, too
+        // Which may interrupt a call, that is then made once more.
+        _ if result.contains("ERESTART") => return None,
         _ if name.starts_with("clone") => format!("{name}(..., SIGCHLD, ...) = {result}"),
         "waitid" if !call.contains("CLD_EXITED") => return None,
         "waitid" => format!("waitid(P_PIDFD, ..., si_status=0, ...) = {result}"),
