@@ -620,17 +620,7 @@ fn hold(point: &Point, then: Then) -> Result<Hold> {
         (None, Some(act)) => (Side::After, act),
         _ => bail!("a point is before or after something"),
     };
-    let acts = [
-        Act::Lock,
-        Act::Unlock,
-        Act::Put,
-        Act::Get,
-        Act::Claim,
-        Act::Spawn,
-        Act::Join,
-        Act::Call,
-    ];
-    let act = acts.into_iter().find(|it| crate::story::word(*it) == act);
+    let act = Act::ALL.into_iter().find(|it| it.name() == act);
     Ok(Hold {
         process: point.process.clone(),
         act: act.context("no such act")?,

@@ -106,7 +106,7 @@ impl Story {
                 if outcome != Outcome::Done {
                     return;
                 }
-                self.count(word(act));
+                self.count(act.name());
                 // Who takes a lock, or looks into a pipe, again and again does not get on by that.
                 if !matches!(act, Act::Lock | Act::Unlock | Act::Claim) {
                     self.progress += 1;
@@ -276,19 +276,5 @@ impl Story {
             _ => Vec::new(),
         };
         who.into_iter().filter(|&it| it != me).collect()
-    }
-}
-
-/// An act's word.
-pub fn word(act: Act) -> &'static str {
-    match act {
-        Act::Lock => "lock",
-        Act::Unlock => "unlock",
-        Act::Put => "put",
-        Act::Get => "get",
-        Act::Claim => "claim",
-        Act::Spawn => "spawn",
-        Act::Join => "join",
-        Act::Call => "call",
     }
 }

@@ -130,6 +130,34 @@ pub enum Act {
     Call,
 }
 
+impl Act {
+    /// All of them.
+    pub const ALL: [Act; 8] = [
+        Act::Lock,
+        Act::Unlock,
+        Act::Put,
+        Act::Get,
+        Act::Claim,
+        Act::Spawn,
+        Act::Join,
+        Act::Call,
+    ];
+
+    /// As a word: `lock`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Act::Lock => "lock",
+            Act::Unlock => "unlock",
+            Act::Put => "put",
+            Act::Get => "get",
+            Act::Claim => "claim",
+            Act::Spawn => "spawn",
+            Act::Join => "join",
+            Act::Call => "call",
+        }
+    }
+}
+
 /// What came of an act.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Outcome {

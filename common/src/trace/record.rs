@@ -124,16 +124,6 @@ pub(super) enum Kind {
     },
 }
 
-const ACTS: [Act; 8] = [
-    Act::Lock,
-    Act::Unlock,
-    Act::Put,
-    Act::Get,
-    Act::Claim,
-    Act::Spawn,
-    Act::Join,
-    Act::Call,
-];
 const OUTCOMES: [Outcome; 4] = [
     Outcome::Done,
     Outcome::TimedOut,
@@ -165,7 +155,7 @@ impl Kind {
 
     fn of(word: u32) -> Option<Self> {
         let [kind, act, limited, outcome] = word.to_le_bytes();
-        let act = ACTS.get(usize::from(act)).copied();
+        let act = Act::ALL.get(usize::from(act)).copied();
         let outcome = OUTCOMES.get(usize::from(outcome)).copied();
         let limited = limited != 0;
         Some(match kind {

@@ -21,7 +21,6 @@ use crate::atomic::{AtomicU32, Ordering::*};
 use crate::identity::{Identity, own_pid};
 use crate::words::complain;
 
-const ACTS: usize = Act::Call as usize + 1;
 /// How long a process that is held sleeps between two looks.
 const NAP: Duration = Duration::from_millis(1);
 /// After so many naps it asks whether the onlooker lives.
@@ -31,7 +30,7 @@ const PATIENCE: u32 = 100;
 struct Recorder {
     record: Record,
     /// How often this process was at each point.
-    visits: [AtomicU32; 2 * ACTS],
+    visits: [AtomicU32; 2 * Act::ALL.len()],
     /// Which holds are meant for this process, by its name: a bit each.
     holds: AtomicU32,
 }
@@ -191,7 +190,7 @@ impl Recorder {
     fn new(record: Record) -> Self {
         let recorder = Recorder {
             record,
-            visits: [const { AtomicU32::new(0) }; 2 * ACTS],
+            visits: [const { AtomicU32::new(0) }; 2 * Act::ALL.len()],
             holds: AtomicU32::new(0),
         };
         recorder.begins("main");
