@@ -498,4 +498,28 @@ fn the_command_says_what_to_do() {
         let start = format!("Error: {name}: name a file that MP_TRACE has made, as in ");
         assert!(output.stderr.starts_with(&start), "{}", output.stderr);
     }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    nix::unistd::mkfifo(path("pipe").as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let refused = |arguments: &[&str], told: &str| {
+        let output = timeline(arguments);
+        assert_ne!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.contains(told), "{}", output.stderr);
+    };
+    refused(&[&path("pipe")], "name a file that MP_TRACE has made");
+    for name in ["run.svg", "run.json"] {
+        let record = path(name);
+        let output = Program::start(program("turns", record.as_ref())).wait();
+        assert!(output.status.success());
+        let before = fs::read(&record).unwrap();
+        refused(&[&record], "give the record another name");
+        assert!(fs::read(&record).unwrap() == before);
+    }
+    let record = path("run.trace");
+    fs::rename(path("run.svg"), &record).unwrap();
+    refused(&[&record, "--steps=0"], "0 is not in 1..");
+    let told = "no process has this name, but [\"main\", \"";
+    refused(&[&record, "--until=third"], told);
+    fs::create_dir(path("run.svg")).unwrap();
+    refused(&[&record], "run.svg");
 }

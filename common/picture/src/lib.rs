@@ -85,9 +85,12 @@ impl Svg {
     }
 }
 
-/// A text as it has to be written between elements and in attributes.
+/// A text as it has to be written between elements and in attributes. XML has no control characters,
+/// and a page would end the picture at an empty line.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    let is_none = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.replace(is_none, "\u{fffd}")
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
