@@ -80,11 +80,7 @@ fn main() -> Result<()> {
     let picture = drawing::draw(&run, &choice, &name, &stem);
     let files = [
         ("svg", picture, "for a browser"),
-        (
-            "json",
-            chrome::trace(&run).to_string(),
-            "for https://ui.perfetto.dev",
-        ),
+        ("json", chrome::trace(&run), "for https://ui.perfetto.dev"),
     ];
     for (ending, content, what_for) in files {
         let path = record.with_extension(ending);
