@@ -49,8 +49,9 @@ pub(crate) fn around_item<E: Ending>(
     around_with(act, object, deadline, body, |&item| item).map(drop)
 }
 
+/// The same, and the number is asked of what comes of it.
 #[inline]
-fn around_with<T, E: Ending>(
+pub(crate) fn around_with<T, E: Ending>(
     act: Act,
     object: ObjectId,
     deadline: Deadline,

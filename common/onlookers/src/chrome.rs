@@ -5,7 +5,9 @@
 //! taken. The format: slices (`X`) that nest within their track, flows (`s` and `f`) from slice to
 //! slice, counters (`C`), instants (`i`) and names (`M`); times are in microseconds.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
+use std::iter::{once, repeat};
 use std::time::Duration;
 
 use common::trace::{ObjectId, Outcome};
@@ -15,7 +17,7 @@ use crate::run::{Arrow, Bar, Doing, Going, Moment, Point, Run};
 use crate::words;
 
 /// The whole file.
-pub fn trace(run: &Run) -> Value {
+pub fn trace(run: &Run) -> String {
     let mut writer = Writer {
         run,
         events: Vec::new(),
@@ -37,17 +39,31 @@ pub fn trace(run: &Run) -> Value {
     writer.counters();
     writer.names();
     // The longer of two slices that begin at once is the outer one. Names have no time.
-    writer.events.sort_by(|(one, a), (other, b)| {
-        let long = |event: &Value| event["dur"].as_f64().unwrap_or(0.0);
-        one.cmp(other).then(long(b).total_cmp(&long(a)))
-    });
-    let events: Vec<Value> = writer.events.into_iter().map(|(_, event)| event).collect();
-    json!({ "displayTimeUnit": "ns", "traceEvents": events })
+    writer
+        .events
+        .sort_by_key(|event| (event.at, Reverse(event.long)));
+    let mut file = String::from("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
+    for (event, first) in writer
+        .events
+        .into_iter()
+        .zip(once(true).chain(repeat(false)))
+    {
+        file += if first { "" } else { ",\n" };
+        file += &event.json;
+    }
+    file + "\n]}\n"
+}
+
+/// Written at once: as a [`Value`] it would take ten times the memory.
+struct Event {
+    at: Duration,
+    long: Duration,
+    json: String,
 }
 
 struct Writer<'a> {
     run: &'a Run,
-    events: Vec<(Duration, Value)>,
+    events: Vec<Event>,
     /// The tracks of the locks, by process and lock.
     holders: BTreeMap<(usize, ObjectId), u32>,
     /// When acts begin.
@@ -62,20 +78,25 @@ fn microseconds(time: Duration) -> f64 {
 }
 
 impl Writer<'_> {
+    fn event(&mut self, at: Duration, long: Duration, json: &Value) {
+        let json = json.to_string();
+        self.events.push(Event { at, long, json });
+    }
+
     fn slice(&mut self, pid: u32, tid: u32, from: Moment, to: Moment, name: &str, args: Value) {
         let (from, to) = (from.time, to.time.max(from.time));
         let event = json!({
             "ph": "X", "pid": pid, "tid": tid, "name": name, "args": args,
             "ts": microseconds(from), "dur": microseconds(to - from),
         });
-        self.events.push((from, event));
+        self.event(from, to - from, &event);
     }
 
     fn instant(&mut self, pid: u32, tid: u32, at: Moment, name: &str, scope: &str) {
         let ts = microseconds(at.time);
         let event =
             json!({ "ph": "i", "pid": pid, "tid": tid, "name": name, "ts": ts, "s": scope });
-        self.events.push((at.time, event));
+        self.event(at.time, Duration::ZERO, &event);
     }
 
     fn lives(&mut self) {
@@ -118,6 +139,7 @@ impl Writer<'_> {
                 object: lock,
                 found,
                 left,
+                ..
             } => {
                 let name = format!("holds {}", object.unwrap_or_default());
                 let tid = self.track(bar.process, lock);
@@ -155,7 +177,7 @@ impl Writer<'_> {
             if phase == "f" {
                 event["bp"] = "e".into();
             }
-            self.events.push((at, event));
+            self.event(at, Duration::ZERO, &event);
         }
     }
 
@@ -167,7 +189,8 @@ impl Writer<'_> {
             Going::Item(_) | Going::End => self.starts.contains(&point.at.number),
         };
         let before = Duration::from_nanos(u64::from(!is_start));
-        point.at.time.saturating_sub(before)
+        let born = self.run.processes[point.process].born.time;
+        point.at.time.saturating_sub(before).max(born)
     }
 
     /// How many items are in each queue.
@@ -180,6 +203,7 @@ impl Writer<'_> {
                 moves.extend([(arrow.from.at, queue, 1), (arrow.to.at, queue, -1)]);
             }
         }
+        moves.extend(run.left.iter().map(|&(queue, put)| (put, queue, 1)));
         moves.sort_by_key(|(at, ..)| *at);
         let Some(first) = run.processes.first() else {
             return;
@@ -192,15 +216,16 @@ impl Writer<'_> {
                 "ph": "C", "pid": first.pid, "name": name, "ts": microseconds(at.time),
                 "args": { "items": *count },
             });
-            self.events.push((at.time, event));
+            self.event(at.time, Duration::ZERO, &event);
         }
     }
 
     fn names(&mut self) {
+        let mut names = Vec::new();
         let mut name = |pid: u32, tid: u32, kind: &str, key: &str, value: Value| {
-            let event =
-                json!({ "ph": "M", "pid": pid, "tid": tid, "name": kind, "args": { key: value } });
-            self.events.push((Duration::ZERO, event));
+            names.push(
+                json!({ "ph": "M", "pid": pid, "tid": tid, "name": kind, "args": { key: value } }),
+            );
         };
         for (process, place) in self.run.processes.iter().zip(0..) {
             let (pid, called) = (process.pid, process.name.as_str());
@@ -212,6 +237,9 @@ impl Writer<'_> {
             let pid = self.run.processes[process].pid;
             let called = format!("holds {}", self.run.name(lock));
             name(pid, tid, "thread_name", "name", called.into());
+        }
+        for event in names {
+            self.event(Duration::ZERO, Duration::ZERO, &event);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A run as a picture needs it: who was there from when to when, what each did meanwhile, and what
 //! went from one to another.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
@@ -34,8 +34,6 @@ pub struct Process {
     pub born: Moment,
     /// When it has ended, and how, as far as that is known.
     pub end: Option<(Moment, End)>,
-    /// When its parent has found that it has ended.
-    pub found: Option<Moment>,
 }
 
 /// How a process has ended.
@@ -103,6 +101,8 @@ pub enum Doing {
         found: Option<i32>,
         /// What it has left there.
         left: Option<i32>,
+        /// Whether it has given it back.
+        given: bool,
     },
     /// It has a pool's task, or some that were handed in together, in hand.
     Task(u32),
@@ -123,10 +123,9 @@ impl Bar {
         matches!(self.doing, Doing::Act { waits: true, .. })
     }
 
-    /// What it has done, if it is that with that.
-    fn done(&self, of: Act, with: ObjectId) -> bool {
-        matches!(self.doing, Doing::Act { act, object, outcome: Some(Outcome::Done), .. }
-            if act == of && object == Some(with))
+    /// Whether it takes longer than an act that need not wait.
+    fn is_long(&self) -> bool {
+        self.to.time.saturating_sub(self.from.time) >= Duration::from_micros(100)
     }
 
     fn item(&self) -> Option<u32> {
@@ -214,6 +213,8 @@ pub struct Run {
     pub bars: Vec<Bar>,
     /// What went from one to another.
     pub arrows: Vec<Arrow>,
+    /// What was put, into what and when, and never got.
+    pub left: Vec<(ObjectId, Moment)>,
     /// What managers have done.
     pub services: Vec<Service>,
     /// What is known last.
@@ -293,6 +294,7 @@ impl Run {
                 object,
                 found,
                 left,
+                ..
             } if self.kind(object) == kind => {
                 let name = self.processes[bar.process].name.as_str();
                 Some((name, object, found, left))
@@ -317,10 +319,6 @@ impl Run {
         let is_act = |bar: &&Bar| matches!(bar.doing, Doing::Act { .. });
         self.bars.iter().filter(is_act)
     }
-
-    fn end_of(&self, process: usize) -> Option<Moment> {
-        self.processes[process].end.map(|(at, _)| at)
-    }
 }
 
 /// What is going on, while events are read.
@@ -329,12 +327,22 @@ struct Reader {
     run: Run,
     /// Who has a pid now.
     places: HashMap<u32, usize>,
-    /// The act that a thread is in, and when it was last in none.
+    /// The acts that a thread is in, the one within the other, by their bars.
     acts: HashMap<u32, Vec<usize>>,
+    /// What was never done.
+    undone: Vec<usize>,
+    /// What a thread has done last.
+    done: HashMap<u32, usize>,
     /// Who holds a lock: the bar.
-    holds: HashMap<(usize, ObjectId), usize>,
+    holds: HashMap<ObjectId, usize>,
     /// Which task a worker has.
     tasks: HashMap<usize, usize>,
+    /// How many processes there are of a name, and all names that are taken.
+    namesakes: HashMap<String, usize>,
+    names: HashSet<String>,
+    /// Who was spawned in which act, by pid, and whose end was found in which.
+    spawns: Vec<(u32, usize)>,
+    joins: Vec<(usize, usize)>,
 }
 
 impl Reader {
@@ -364,7 +372,8 @@ impl Reader {
             What::Ended { pid, status } => {
                 if let Some(&child) = self.places.get(&pid) {
                     self.ends(child, at, End::Status(status));
-                    self.run.processes[child].found = Some(at);
+                    let join = self.done.remove(&event.thread);
+                    self.joins.extend(join.map(|join| (child, join)));
                 }
             }
             What::Made {
@@ -372,6 +381,7 @@ impl Reader {
                 kind,
                 place,
             } => {
+                let (kind, place) = (printable(&kind), printable(&place));
                 let name = kind.clone();
                 let made = Object { kind, name, place };
                 self.run.objects.insert(object, made);
@@ -409,8 +419,11 @@ impl Reader {
                 outcome,
                 ..
             } => {
-                // A child comes out of a spawn in which it never went.
                 if let Some(index) = self.acts.get_mut(&event.thread).and_then(Vec::pop) {
+                    self.done.insert(event.thread, index);
+                    if let (Act::Spawn, Some(pid)) = (act, item) {
+                        self.spawns.push((pid, index));
+                    }
                     let bar = &mut self.run.bars[index];
                     bar.to = at;
                     if let Doing::Act {
@@ -425,11 +438,17 @@ impl Reader {
                 match (act, object) {
                     _ if outcome != Outcome::Done => {}
                     (Act::Lock, Some(object)) => {
-                        self.holds.insert((process, object), self.run.bars.len());
+                        let dead = self.holds.insert(object, self.run.bars.len());
+                        if let Some(hold) = dead {
+                            let hold = &mut self.run.bars[hold];
+                            let end = self.run.processes[hold.process].end;
+                            hold.to = end.map_or(at, |(end, _)| end.min(at));
+                        }
                         self.run.bars.push(bar(Doing::Hold {
                             object,
                             found: value,
                             left: None,
+                            given: false,
                         }));
                     }
                     (Act::Claim, _) => {
@@ -440,7 +459,10 @@ impl Reader {
                     }
                     (Act::Get, Some(object)) if self.run.kind(object) == TASKS => {
                         let task = self.tasks.get(&process);
-                        task.inspect(|&&task| self.run.bars[task].from = at);
+                        let task = task.map(|&task| &mut self.run.bars[task]);
+                        if let Some(task) = task.filter(|task| task.to == task.from) {
+                            (task.from, task.to) = (at, at);
+                        }
                     }
                     // It may send more than one part.
                     (Act::Put, Some(object)) if self.run.kind(object) == RESULTS => {
@@ -459,7 +481,7 @@ impl Reader {
                     ..
                 }) = bar.map(|bar| &mut bar.doing)
                 {
-                    *line = Some(place).filter(|place| !place.is_empty());
+                    *line = Some(printable(&place)).filter(|place| !place.is_empty());
                     *other = upon.and_then(|pid| self.places.get(&pid).copied());
                 }
             }
@@ -475,16 +497,10 @@ impl Reader {
     fn begins(&mut self, pid: u32, name: String, parent: u32, at: Moment) {
         if let Some(&before) = self.places.get(&pid) {
             self.ends(before, at, End::Exec);
+            self.undone
+                .extend(self.acts.remove(&pid).unwrap_or_default());
         }
-        let is_namesake =
-            |it: &&Process| it.name == name || it.name.starts_with(&format!("{name} ("));
-        let namesakes = self.run.processes.iter().filter(is_namesake).count();
-        let name = match namesakes {
-            0 => name,
-            1 => format!("{name} (2nd)"),
-            2 => format!("{name} (3rd)"),
-            more => format!("{name} ({}th)", more + 1),
-        };
+        let name = self.name(pid, &name);
         let parent = self.places.get(&parent).copied();
         self.places.insert(pid, self.run.processes.len());
         self.run.processes.push(Process {
@@ -493,8 +509,33 @@ impl Reader {
             parent,
             born: at,
             end: None,
-            found: None,
         });
+    }
+
+    /// One that no other process has.
+    fn name(&mut self, pid: u32, name: &str) -> String {
+        let name = match name.trim() {
+            "" => format!("pid {pid}"),
+            name => printable(name),
+        };
+        let namesakes = self.namesakes.entry(name.clone()).or_default();
+        loop {
+            *namesakes += 1;
+            let ending = match (*namesakes % 100, *namesakes % 10) {
+                (11..=13, _) => "th",
+                (_, 1) => "st",
+                (_, 2) => "nd",
+                (_, 3) => "rd",
+                _ => "th",
+            };
+            let unique = match *namesakes {
+                1 => name.clone(),
+                nth => format!("{name} ({nth}{ending})"),
+            };
+            if self.names.insert(unique.clone()) {
+                return unique;
+            }
+        }
     }
 
     fn ends(&mut self, process: usize, at: Moment, end: End) {
@@ -508,25 +549,31 @@ impl Reader {
     }
 
     fn lets_go(&mut self, process: usize, object: ObjectId, at: Moment, value: Option<i32>) {
-        if let Some(hold) = self.holds.remove(&(process, object)) {
-            let bar = &mut self.run.bars[hold];
+        let Some(&hold) = self.holds.get(&object) else {
+            return;
+        };
+        let bar = &mut self.run.bars[hold];
+        if let Doing::Hold { left, given, .. } = &mut bar.doing
+            && bar.process == process
+        {
+            (*left, *given) = (value, true);
             bar.to = at;
-            if let Doing::Hold { left, .. } = &mut bar.doing {
-                *left = value;
-            }
+            self.holds.remove(&object);
         }
     }
 
     fn finish(mut self) -> Run {
         let open = self.acts.values().flatten().chain(self.holds.values());
-        let open: Vec<usize> = open.chain(self.tasks.values()).copied().collect();
+        let open = open.chain(self.tasks.values()).chain(&self.undone);
         let run = &mut self.run;
-        for bar in open {
-            let end = run.end_of(run.bars[bar].process).or(run.last);
-            run.bars[bar].to = end.unwrap_or(run.bars[bar].from);
+        for &bar in open {
+            let bar = &mut run.bars[bar];
+            let end = run.processes[bar.process].end.map(|(at, _)| at);
+            bar.to = end.or(run.last).unwrap_or(bar.from).max(bar.from);
         }
         name_objects(&mut run.objects);
-        spawns_and_ends(run);
+        spawns(run, &self.spawns);
+        ends(run, &self.joins);
         items(run);
         locks(run);
         run.arrows.sort_by_key(|arrow| arrow.to.at);
@@ -550,50 +597,58 @@ fn name_objects(objects: &mut BTreeMap<ObjectId, Object>) {
     }
 }
 
-fn spawns_and_ends(run: &mut Run) {
-    for (child, process) in run.processes.iter().enumerate() {
-        let Some(parent) = process.parent else {
-            continue;
+/// A child's life, from its side.
+fn life(run: &Run, child: usize, at: Moment) -> Point {
+    Point {
+        process: child,
+        thread: run.processes[child].pid,
+        at,
+    }
+}
+
+fn spawns(run: &mut Run, spawns: &[(u32, usize)]) {
+    let mut children: HashMap<u32, VecDeque<usize>> = HashMap::new();
+    for (place, process) in run.processes.iter().enumerate() {
+        children.entry(process.pid).or_default().push_back(place);
+    }
+    for &(pid, spawn) in spawns {
+        let bar = &run.bars[spawn];
+        // Another one has had this pid before.
+        let is_it = |&child: &usize| {
+            let process = &run.processes[child];
+            process.parent == Some(bar.process) && bar.from < process.born
         };
-        let mine = || {
-            run.bars
-                .iter()
-                .enumerate()
-                .filter(|(_, bar)| bar.process == parent)
-        };
-        let is = |bar: &Bar, of: Act| matches!(bar.doing, Doing::Act { act, .. } if act == of);
-        let spawn = mine()
-            .rev()
-            .find(|(_, bar)| is(bar, Act::Spawn) && bar.from < process.born);
-        if let Some((_, spawn)) = spawn {
+        let of_pid = children.get(&pid).into_iter().flatten().copied();
+        if let Some(child) = { of_pid }.find(is_it) {
             run.arrows.push(Arrow {
                 what: Going::Spawn,
-                from: Point::new(spawn, spawn.from),
-                to: Point {
-                    process: child,
-                    thread: process.pid,
-                    at: process.born,
-                },
+                from: Point::new(bar, bar.from),
+                to: life(run, child, run.processes[child].born),
             });
         }
-        let (Some((end, _)), Some(found)) = (process.end, process.found) else {
-            continue;
-        };
-        // Just before it has found it.
-        let join = mine()
-            .rev()
-            .find(|(_, bar)| is(bar, Act::Join) && bar.to < found);
-        if let Some((index, join)) = join.filter(|(_, join)| join.from < end || end == found) {
+    }
+}
+
+/// To who has waited for them.
+fn ends(run: &mut Run, joins: &[(usize, usize)]) {
+    for &(child, join) in joins {
+        let bar = &run.bars[join];
+        let is_join = matches!(
+            bar.doing,
+            Doing::Act {
+                act: Act::Join,
+                outcome: Some(Outcome::Done),
+                ..
+            }
+        );
+        let end = run.processes[child].end.map(|(end, _)| end);
+        if let Some(end) = end.filter(|end| is_join && bar.from < *end) {
             run.arrows.push(Arrow {
                 what: Going::End,
-                from: Point {
-                    process: child,
-                    thread: process.pid,
-                    at: end.min(join.to),
-                },
-                to: Point::new(join, join.to),
+                from: life(run, child, end.min(bar.to)),
+                to: Point::new(bar, bar.to),
             });
-            wait(&mut run.bars[index]);
+            wait(&mut run.bars[join]);
         }
     }
 }
@@ -606,53 +661,67 @@ fn wait(bar: &mut Bar) {
 
 /// From each put to its get.
 fn items(run: &mut Run) {
-    let travels = |it: &&str| it.contains("queue") || *it == "pipe";
-    for (&object, made) in &run.objects {
-        if Some(made.kind.as_str()).filter(travels).is_none() {
-            continue; // what a manager's value is given is no item
-        }
-        // The parent gets several outcomes at once, and then hands over one after the other.
-        let taken = if made.kind == RESULTS {
-            Act::Call
-        } else {
-            Act::Get
-        };
-        let of = |act: Act| {
-            let all = run.bars.iter().enumerate();
-            let mut all: Vec<usize> = all
-                .filter(|(_, bar)| bar.done(act, object))
-                .map(|(index, _)| index)
-                .collect();
-            all.sort_by_key(|&index| run.bars[index].to);
-            all
-        };
-        // Those that have no number come out in the order in which they were put.
-        let mut puts: HashMap<Option<u32>, VecDeque<usize>> = HashMap::new();
-        for put in of(Act::Put) {
-            puts.entry(run.bars[put].item()).or_default().push_back(put);
-        }
-        for get in of(taken) {
-            let known = puts.get_mut(&run.bars[get].item());
-            let Some(put) = known.and_then(VecDeque::pop_front) else {
-                continue;
-            };
-            let (put, got) = (&run.bars[put], &run.bars[get]);
-            // Where the clock has stopped the one who has put it for a while.
-            let sent = if put.to < got.to { put.to } else { put.from };
-            let waits = got.from < sent;
-            let came = if taken == Act::Call { got.from } else { got.to };
-            run.arrows.push(Arrow {
-                what: Going::Item(object),
-                from: Point::new(put, sent),
-                to: Point::new(got, came),
-            });
-            if waits {
-                wait(&mut run.bars[get]);
+    // What a manager's value is given is no item.
+    let travels = |it: &Object| it.kind.contains("queue") || it.kind == "pipe";
+    let objects = run.objects.iter().filter(|(_, made)| travels(made));
+    let mut ways: BTreeMap<ObjectId, [Vec<usize>; 2]> = objects
+        .map(|(&object, _)| (object, Default::default()))
+        .collect();
+    for (index, bar) in run.bars.iter().enumerate() {
+        if let Doing::Act {
+            act,
+            object: Some(object),
+            outcome: Some(Outcome::Done),
+            ..
+        } = bar.doing
+            && let Some([puts, gets]) = ways.get_mut(&object)
+        {
+            // The parent gets several outcomes at once, and then hands over one after the other.
+            match (act, run.kind(object) == RESULTS) {
+                (Act::Put, _) => puts.push(index),
+                (Act::Get, false) | (Act::Call, true) => gets.push(index),
+                _ => {}
             }
         }
     }
+    for (object, mut way) in ways {
+        for acts in &mut way {
+            acts.sort_by_key(|&act| run.bars[act].to);
+        }
+        let [all, gets] = way;
+        let is_handed_over = run.kind(object) == RESULTS;
+        // Those that have no number come out in the order in which they were put.
+        let mut puts: HashMap<Option<u32>, VecDeque<usize>> = HashMap::new();
+        for put in all {
+            puts.entry(run.bars[put].item()).or_default().push_back(put);
+        }
+        for index in gets {
+            let get = &run.bars[index];
+            let came = if is_handed_over { get.from } else { get.to };
+            let known = puts.entry(get.item()).or_default();
+            // Of who was killed before it could say that it has put it, there is none.
+            let oldest = known.front().map(|&put| &run.bars[put]);
+            let Some(put) = oldest.filter(|put| put.from < came) else {
+                continue;
+            };
+            known.pop_front();
+            // Where the clock has stopped the one who has put it for a while.
+            let sent = if put.to < came { put.to } else { put.from };
+            run.arrows.push(Arrow {
+                what: Going::Item(object),
+                from: Point::new(put, sent),
+                to: Point::new(get, came),
+            });
+            if get.from < sent {
+                wait(&mut run.bars[index]);
+            }
+        }
+        if !is_handed_over {
+            let left = puts.into_values().flatten();
+            run.left.extend(left.map(|put| (object, run.bars[put].to)));
+        }
+    }
     // Who has got nothing has waited, too, and so has who puts where there is no room.
-    let long = Duration::from_micros(100);
     for bar in &mut run.bars {
         let in_vain = matches!(
             bar.doing,
@@ -660,8 +729,7 @@ fn items(run: &mut Run) {
                 if outcome != Some(Outcome::Done)
         );
         let puts = matches!(bar.doing, Doing::Act { act: Act::Put, .. });
-        let is_long = bar.to.time.saturating_sub(bar.from.time) >= long;
-        if in_vain && (is_long || bar.to.number > bar.from.number + 1) || puts && is_long {
+        if (in_vain || puts) && bar.is_long() {
             wait(bar);
         }
     }
@@ -687,20 +755,34 @@ fn locks(run: &mut Run) {
             (Point::new(bar, bar.from), Point::new(bar, bar.to))
         };
         let released = before.insert(object, given);
-        let Some(from) = released.filter(|it| it.process != taken.process && it.at < taken.at)
-        else {
+        let Some(from) = released.filter(|it| it.process != taken.process) else {
             continue;
         };
         if let Some(&act) = ends.get(&taken.at.number)
             && let act = &mut run.bars[act]
             && act.from < from.at
         {
-            wait(act);
-            run.arrows.push(Arrow {
-                what: Going::Lock(object),
-                from,
-                to: taken,
-            });
+            if from.at < taken.at {
+                wait(act);
+                run.arrows.push(Arrow {
+                    what: Going::Lock(object),
+                    from,
+                    to: taken,
+                });
+            } else if act.is_long() {
+                wait(act); // for somebody who has died with it
+            }
         }
     }
 }
+
+/// A text of the record, which may be any, as a line that is not too long.
+fn printable(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => picture::printable(&text[..end]) + "…",
+        None => picture::printable(text),
+    }
+}
+
+/// As many letters as a row of the picture has room for.
+const LONGEST: usize = 64;

@@ -46,16 +46,15 @@ pub fn all(view: &View) -> Vec<String> {
                 object,
                 found,
                 left,
+                given,
             } => {
                 let lock = run.name(object);
                 let finds = found.map_or(String::new(), |found| format!(" and finds {found}"));
                 say(bar.from, format!("{who} takes the {lock}{finds}."));
-                let end = run.processes[bar.process].end;
-                let is_cut_off = |at: Moment| end.is_some_and(|(end, _)| end == at);
                 match left {
-                    _ if is_cut_off(bar.to) || run.last == Some(bar.to) => {}
                     Some(left) => say(bar.to, format!("{who} leaves {left} in the {lock}.")),
-                    None => say(bar.to, format!("{who} lets the {lock} go.")),
+                    None if given => say(bar.to, format!("{who} lets the {lock} go.")),
+                    None => {}
                 }
             }
             Doing::Task(number) => say(bar.from, format!("{who} takes task {number}.")),

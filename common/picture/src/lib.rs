@@ -85,9 +85,17 @@ impl Svg {
     }
 }
 
+/// A text without what a terminal would obey and XML does not have. An empty line would end the
+/// picture in a page.
+pub fn printable(text: &str) -> String {
+    let is_none = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.replace(is_none, "\u{fffd}")
+}
+
 /// A text as it has to be written between elements and in attributes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    printable(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

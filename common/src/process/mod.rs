@@ -23,7 +23,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 use crate::asleep::{self, Look, OWNER, Upon, readable, until_readable};
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::guards;
-use crate::points::{self, Act, Points, around};
+use crate::points::{self, Act, Points, around_with};
 use crate::trace::{self, ObjectId};
 use before_fork::{flush_c, keep_exit_statuses, only_thread, spare_descriptor};
 pub(crate) use broken_pipe::end_if_panicked;
@@ -124,9 +124,14 @@ impl Process {
         keep_exit_statuses()?;
         spare_descriptor()?;
 
-        around(Act::Spawn, ObjectId::NONE, Deadline::NEVER, || {
-            Self::forked(name, body)
-        })
+        let spawn = || Self::forked(name, body);
+        around_with(
+            Act::Spawn,
+            ObjectId::NONE,
+            Deadline::NEVER,
+            spawn,
+            Self::pid,
+        )
     }
 
     /// This process has no other thread, and nothing that must not be there twice.

@@ -72,7 +72,7 @@ pub enum What {
         /// Of what goes through a queue, its number: it is put and got under the same, which no
         /// other item has that is in the queue at that time. Of what goes through a pool's queues,
         /// and of a claim and a call, the number of the task, or of the tasks that were handed in
-        /// together; a worker may send their outcomes in several parts.
+        /// together; a worker may send their outcomes in several parts. Of a spawn, the child's pid.
         item: Option<u32>,
         /// Of a lock, the same as of an unlock: as it is found.
         value: Option<i32>,

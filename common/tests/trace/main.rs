@@ -163,6 +163,8 @@ fn a_run_is_written_down() {
     assert!(events.iter().any(is_child));
     let ends = |event: &Event| matches!(event.what, What::Ended { pid, .. } if pid == greeter);
     assert!(events.iter().any(ends));
+    let spawns = |event: &Event| matches!(event.what, What::After { act: Act::Spawn, item, .. } if item == Some(greeter));
+    assert!(events.iter().any(spawns));
     // What was done before something else is before it.
     let place = |pid, side: Side, of: Act| {
         let is_it = |event: &Event| match event.what {
@@ -351,7 +353,7 @@ fn a_task_is_told_from_its_submission_to_its_callback() {
             act,
             item: Some(item),
             ..
-        } => Some((item, act, event.pid)),
+        } if act != Act::Spawn => Some((item, act, event.pid)),
         _ => None,
     };
     let mut tasks: BTreeMap<u32, Vec<(Act, u32)>> = BTreeMap::new();

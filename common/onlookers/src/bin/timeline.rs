@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use clap::Parser;
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, value_parser};
 use common::trace::Trace;
 use onlookers::run::Run;
 use onlookers::view::{Choice, STEPS, View};
@@ -23,8 +23,8 @@ struct Options {
     #[arg(long, value_name = "KIND")]
     hide: Vec<String>,
     /// Shows at most so many steps.
-    #[arg(long, default_value_t = STEPS)]
-    steps: usize,
+    #[arg(long, default_value_t = STEPS as u64, value_parser = value_parser!(u64).range(1..))]
+    steps: u64,
     /// Leaves out so many steps at the beginning. Without it: of a long run it shows where most goes
     /// from one process to another.
     #[arg(long)]
@@ -48,11 +48,25 @@ fn main() -> Result<()> {
         let name = record.display();
         format!("{name}: name a file that MP_TRACE has made, as in MP_TRACE={name} PROGRAM")
     })?;
+    for ending in ["svg", "json"] {
+        let name = record.display();
+        ensure!(
+            record.with_extension(ending) != *record,
+            "{name}: here the picture is to be, so give the record another name, as in {name}.trace"
+        );
+    }
     let run = Run::of(trace.events());
+    if let Some(until) = &options.until {
+        let names: Vec<&str> = run.processes.iter().map(|it| it.name.as_str()).collect();
+        ensure!(
+            names.contains(&until.as_str()),
+            "--until {until:?}: no process has this name, but {names:?}"
+        );
+    }
     let choice = Choice {
         hidden: options.hide,
         skip: options.skip,
-        steps: options.steps,
+        steps: usize::try_from(options.steps)?,
         until: options.until,
         is_to_scale: options.to_scale,
     };
@@ -62,14 +76,11 @@ fn main() -> Result<()> {
             println!("{sentence}");
         }
     }
-    let picture = drawing::draw(&run, &choice, &stem, &stem);
+    let name = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let picture = drawing::draw(&run, &choice, &name, &stem);
     let files = [
         ("svg", picture, "for a browser"),
-        (
-            "json",
-            chrome::trace(&run).to_string(),
-            "for https://ui.perfetto.dev",
-        ),
+        ("json", chrome::trace(&run), "for https://ui.perfetto.dev"),
     ];
     for (ending, content, what_for) in files {
         let path = record.with_extension(ending);
