@@ -19,7 +19,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::Location;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -119,10 +118,7 @@ fn confirm(
     if let Some(noted) = noted {
         return noted.confirm(round, upon);
     }
-    *noted = match deadline.is_limited() {
-        true => Noted::with_a_limit(what, deadline.caller, upon),
-        false => Noted::down(what, deadline.caller, upon),
-    };
+    *noted = Noted::down(what, deadline, upon);
     Ok(())
 }
 
@@ -149,8 +145,6 @@ pub(crate) fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 struct Noted {
     family: &'static Family,
     sleep: Sleep,
-    /// Only for onlookers.
-    is_limited: bool,
     looks: u32,
     /// When to wonder about the others next: some naps are very short.
     next: Deadline,
@@ -163,12 +157,9 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         // Not in a forked copy: the place is its parent's.
-        let is_copy = family::mine() != Some(self.sleep.slot);
-        match (is_copy, self.is_limited) {
-            (true, _) => {}
-            (false, true) => self.family.table().rouse(self.sleep),
-            (false, false) => {
-                self.family.table().wake_up(self.sleep);
+        if family::mine() == Some(self.sleep.slot) {
+            self.family.table().wake_up(self.sleep);
+            if !self.sleep.is_limited {
                 trace::awake();
             }
         }
@@ -182,43 +173,28 @@ thread_local! {
 }
 
 impl Noted {
-    fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>, upon: Upon) -> Option<Self> {
+    fn down(what: fmt::Arguments<'_>, deadline: Deadline, upon: Upon) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
-        trace::asleep(caller, upon.process(), || {
-            what.to_string().replace(OWNER, &family.owner(upon))
-        });
-        let note = |cell| family.note(mine, cell, what, caller);
-        let sleep = family.table().fall_asleep(mine, note)?;
-        Some(Noted::new(family, sleep, false))
-    }
-
-    /// For onlookers alone: it comes back by itself.
-    fn with_a_limit(
-        what: fmt::Arguments<'_>,
-        caller: Option<&Location<'_>>,
-        upon: Upon,
-    ) -> Option<Self> {
-        let (family, mine) = (family::family()?, family::mine()?);
-        if IS_NOTED.get() {
+        let is_limited = deadline.is_limited();
+        if is_limited && IS_NOTED.get() {
             return None;
         }
-        let note = |cell| family.note(mine, cell, what, caller);
-        let sleep = family.table().doze(mine, note)?;
-        family.table().depend(sleep, upon);
-        Some(Noted::new(family, sleep, true))
-    }
-
-    fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
+        if !is_limited {
+            trace::asleep(deadline.caller, upon.process(), || {
+                what.to_string().replace(OWNER, &family.owner(upon))
+            });
+        }
+        let note = |cell| family.note(mine, cell, what, deadline.caller);
+        let sleep = family.table().fall_asleep(mine, is_limited, upon, note)?;
         IS_NOTED.set(true);
-        Noted {
+        Some(Noted {
             family,
             sleep,
-            is_limited,
             looks: 0,
             next: Deadline::NOW,
             suspects: None,
             doubt: 0,
-        }
+        })
     }
 
     fn round(&self) -> u64 {
@@ -228,7 +204,7 @@ impl Noted {
     /// The sleeper has looked in vain, after it had read the round; an error if nobody can go on.
     fn confirm(&mut self, round: u64, upon: Upon) -> Result<(), Deadlock> {
         let table = self.family.table();
-        if self.is_limited {
+        if self.sleep.is_limited {
             table.depend(self.sleep, upon);
             return Ok(());
         }

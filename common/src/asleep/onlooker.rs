@@ -19,7 +19,7 @@ use nix::unistd::{Pid, geteuid};
 
 use super::family::{FILE, Family, SEALS};
 use super::system::{self, Fate};
-use super::table::{Sleep, State, Tenant, Upon};
+use super::table::{Sleep, State, Tenant};
 use crate::deadline::now;
 use crate::identity::Status;
 use crate::memory::SharedMemory;
@@ -204,11 +204,9 @@ impl Onlooker {
         let life = self.life(place, tenant)?;
         let mut naps = Vec::new();
         if matches!(life, Life::Lives(_)) {
-            let asleep = table.sleeps(place).map(|sleep| (sleep, false));
-            let dozing = table.dozes(place).map(|sleep| (sleep, true));
-            for (sleep, is_limited) in asleep.chain(dozing) {
-                let upon = table.upon(sleep);
-                let nap = self.nap(sleep, upon, is_limited);
+            let dozing = table.sleepers(place, true);
+            for sleep in table.sleeps(place).chain(dozing) {
+                let nap = self.nap(sleep);
                 sleeps.insert(sleep);
                 if self.before.contains(&sleep) && table.is_still(sleep) {
                     naps.push(nap);
@@ -260,12 +258,13 @@ impl Onlooker {
         maps.map_or(true, |maps| inode(&maps) == Some(self.inode))
     }
 
-    fn nap(&self, sleep: Sleep, upon: Upon, is_limited: bool) -> Nap {
+    fn nap(&self, sleep: Sleep) -> Nap {
         let (place, cell) = (sleep.slot, sleep.cell);
+        let upon = self.family().table().upon(sleep);
         let (what, caller) = self.family().reason(place, cell, upon);
         let (since, holds) = self.family().since(place, cell);
         Nap {
-            is_limited,
+            is_limited: sleep.is_limited,
             upon: upon.process().and_then(|pid| self.family().place_of(pid)),
             what: printable(&what),
             caller: printable(&caller),
