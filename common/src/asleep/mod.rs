@@ -14,8 +14,10 @@ mod family;
 mod onlooker;
 mod system;
 mod table;
+mod waits;
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -26,14 +28,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::trace;
+use family::End;
 use family::Family;
 pub(crate) use family::{Child, HOLDS, OWNER, found, give_way};
-pub use onlooker::{LookError, Onlooker, Waits};
+pub use onlooker::{LookError, Onlooker};
 pub(crate) use table::Upon;
 use table::{Picture, Sleep, State, Verdict};
+pub use waits::Waits;
 
-/// How many of the processes that have ended an error names.
-const DEAD_SHOWN: usize = 8;
+/// How many of the processes that have ended are named.
+const SHOWN: usize = 8;
 /// After so many looks a sleeper asks again whether the others live.
 const PATIENCE: u32 = 16;
 /// Nobody can go on: each of some processes waits, without a limit, for what only another of them
@@ -378,21 +382,27 @@ impl Noted {
         story
     }
 
-    /// A line for each process that has ended.
     fn the_dead(&self, picture: &Picture) -> String {
         let dead = picture
             .tenants
             .iter()
             .filter(|(_, tenant)| tenant.state() == State::Ended);
-        let dead = dead.map(|&(place, _)| (self.family.end(place), self.family.name(place)));
-        let mut dead: Vec<_> = dead.collect();
-        dead.sort();
-        let shown = dead.iter().take(DEAD_SHOWN);
-        let lines = shown.map(|((_, end), name)| format!("\n  {name} {end}"));
-        let mut lines: String = lines.collect();
-        if let Some(more @ 1..) = dead.len().checked_sub(DEAD_SHOWN) {
-            lines.push_str(&format!("\n  and {more} more have ended"));
-        }
-        lines
+        the_dead(dead.map(|&(place, _)| (self.family.end(place), self.family.name(place))))
     }
+}
+
+/// A line for each that has ended, but not for too many: first those that did not end well, and the
+/// last.
+fn the_dead(all: impl IntoIterator<Item = (End, String)>) -> String {
+    let all = all.into_iter();
+    let mut all: Vec<_> = all
+        .map(|((how, death), name)| (how.is_well(), Reverse(death), format!("\n  {name} {how}")))
+        .collect();
+    all.sort();
+    let lines = all.iter().take(SHOWN).map(|(_, _, line)| line.as_str());
+    let mut lines: String = lines.collect();
+    if let Some(more @ 1..) = all.len().checked_sub(SHOWN) {
+        lines.push_str(&format!("\n  and {more} more have ended"));
+    }
+    lines
 }
