@@ -4,12 +4,10 @@
 //! that descriptor, so that a program may close it.
 
 use std::cell::Cell;
-use std::cmp::Reverse;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::IntoRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::Location;
 use std::process::{self, ExitStatus};
@@ -84,6 +82,9 @@ struct Member {
     name: Text<48>,
 }
 
+/// How a process has ended, and the how manieth end that was.
+pub(super) type End = (Fate, u32);
+
 const KNOWN: u64 = 1 << 32;
 const ELSEWHERE: u64 = 1 << 33;
 
@@ -126,6 +127,7 @@ pub(crate) fn found() {
         let root = family.table().claim(0, 0)?;
         family.is_born(root, process::id(), "main");
         MINE.store(root.0 + 1, Relaxed);
+        family.next.store(1, Relaxed);
         family.magic.store(MAGIC, Release);
         // SAFETY: the handlers write to what is theirs at a fork.
         unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
@@ -143,11 +145,14 @@ fn in_a_file() -> io::Result<SharedMemory<Family, ()>> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let file = File::from(memfd_create(FILE, flags)?);
     file.set_len(size)?;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: sealed at that length.
+    // SAFETY: it is that long, and nobody else has it yet.
     let memory = unsafe { SharedMemory::of(&file, 0, protection) }?;
-    let _ = file.into_raw_fd();
+    // Nobody writes there but who has it mapped by now. Linux can do that since 5.1.
+    let seal = |seals| fcntl(&file, FcntlArg::F_ADD_SEALS(seals));
+    seal(SEALS | SealFlag::F_SEAL_FUTURE_WRITE).or_else(|_| seal(SEALS))?;
+    // Standard output may be closed, and must not become this.
+    fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     Ok(memory)
 }
 
@@ -355,20 +360,14 @@ impl Family {
         }
     }
 
-    /// How a process has ended: what to sort by, those first that did not end well and then the
-    /// last, and in words.
-    pub fn end(&self, place: usize) -> ((bool, Reverse<u32>), String) {
+    pub fn end(&self, place: usize) -> End {
         let member = &self.members[place];
-        let (well, how) = match member.end.load(Relaxed) {
-            0 => (false, Fate::Ended(None)),
-            ELSEWHERE => (true, Fate::RunsAnotherProgram),
-            status => {
-                let status = (status as u32).cast_signed();
-                let is_well = ExitStatus::from_raw(status).success();
-                (is_well, Fate::Ended(Some(status)))
-            }
+        let how = match member.end.load(Relaxed) {
+            0 => Fate::Ended(None),
+            ELSEWHERE => Fate::RunsAnotherProgram,
+            status => Fate::Ended(Some((status as u32).cast_signed())),
         };
-        ((well, Reverse(member.death.load(Relaxed))), how.to_string())
+        (how, member.death.load(Relaxed))
     }
 
     /// Whether it is one, of this version.

@@ -14,11 +14,12 @@ mod family;
 mod onlooker;
 mod system;
 mod table;
+mod waits;
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::Location;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -26,14 +27,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::trace;
+use family::End;
 use family::Family;
 pub(crate) use family::{Child, HOLDS, OWNER, found, give_way};
-pub use onlooker::{LookError, Onlooker, Waits};
+pub use onlooker::{LookError, Onlooker};
 pub(crate) use table::Upon;
 use table::{Picture, Sleep, State, Verdict};
+pub use waits::Waits;
 
-/// How many of the processes that have ended an error names.
-const DEAD_SHOWN: usize = 8;
+/// How many of the processes that have ended are named.
+const SHOWN: usize = 8;
 /// After so many looks a sleeper asks again whether the others live.
 const PATIENCE: u32 = 16;
 /// Nobody can go on: each of some processes waits, without a limit, for what only another of them
@@ -118,10 +121,7 @@ fn confirm(
     if let Some(noted) = noted {
         return noted.confirm(round, upon);
     }
-    *noted = match deadline.is_limited() {
-        true => Noted::with_a_limit(what, deadline.caller, upon),
-        false => Noted::down(what, deadline.caller, upon),
-    };
+    *noted = Noted::down(what, deadline, upon);
     Ok(())
 }
 
@@ -148,8 +148,6 @@ pub(crate) fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 struct Noted {
     family: &'static Family,
     sleep: Sleep,
-    /// Only for onlookers.
-    is_limited: bool,
     looks: u32,
     /// When to wonder about the others next: some naps are very short.
     next: Deadline,
@@ -162,52 +160,34 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         // Not in a forked copy: the place is its parent's.
-        if family::mine() != Some(self.sleep.slot) {
-            return;
-        }
-        if self.is_limited {
-            self.family.table().rouse(self.sleep);
-        } else {
+        if family::mine() == Some(self.sleep.slot) {
             self.family.table().wake_up(self.sleep);
-            trace::awake();
+            if !self.sleep.is_limited {
+                trace::awake();
+            }
         }
     }
 }
 
 impl Noted {
-    fn down(what: fmt::Arguments<'_>, caller: Option<&Location<'_>>, upon: Upon) -> Option<Self> {
+    fn down(what: fmt::Arguments<'_>, deadline: Deadline, upon: Upon) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
-        trace::asleep(caller, upon.process(), || {
-            what.to_string().replace(OWNER, &family.owner(upon))
-        });
-        let note = |cell| family.note(mine, cell, what, caller);
-        let sleep = family.table().fall_asleep(mine, note)?;
-        Some(Noted::new(family, sleep, false))
-    }
-
-    /// For onlookers alone: it comes back by itself.
-    fn with_a_limit(
-        what: fmt::Arguments<'_>,
-        caller: Option<&Location<'_>>,
-        upon: Upon,
-    ) -> Option<Self> {
-        let (family, mine) = (family::family()?, family::mine()?);
-        let note = |cell| family.note(mine, cell, what, caller);
-        let sleep = family.table().doze(mine, note)?;
-        family.table().depend(sleep, upon);
-        Some(Noted::new(family, sleep, true))
-    }
-
-    fn new(family: &'static Family, sleep: Sleep, is_limited: bool) -> Self {
-        Noted {
+        let is_limited = deadline.is_limited();
+        if !is_limited {
+            trace::asleep(deadline.caller, upon.process(), || {
+                what.to_string().replace(OWNER, &family.owner(upon))
+            });
+        }
+        let note = |cell| family.note(mine, cell, what, deadline.caller);
+        let sleep = family.table().fall_asleep(mine, is_limited, upon, note)?;
+        Some(Noted {
             family,
             sleep,
-            is_limited,
             looks: 0,
             next: Deadline::NOW,
             suspects: None,
             doubt: 0,
-        }
+        })
     }
 
     fn round(&self) -> u64 {
@@ -217,7 +197,7 @@ impl Noted {
     /// The sleeper has looked in vain, after it had read the round; an error if nobody can go on.
     fn confirm(&mut self, round: u64, upon: Upon) -> Result<(), Deadlock> {
         let table = self.family.table();
-        if self.is_limited {
+        if self.sleep.is_limited {
             table.depend(self.sleep, upon);
             return Ok(());
         }
@@ -391,21 +371,27 @@ impl Noted {
         story
     }
 
-    /// A line for each process that has ended.
     fn the_dead(&self, picture: &Picture) -> String {
         let dead = picture
             .tenants
             .iter()
             .filter(|(_, tenant)| tenant.state() == State::Ended);
-        let dead = dead.map(|&(place, _)| (self.family.end(place), self.family.name(place)));
-        let mut dead: Vec<_> = dead.collect();
-        dead.sort();
-        let shown = dead.iter().take(DEAD_SHOWN);
-        let lines = shown.map(|((_, end), name)| format!("\n  {name} {end}"));
-        let mut lines: String = lines.collect();
-        if let Some(more @ 1..) = dead.len().checked_sub(DEAD_SHOWN) {
-            lines.push_str(&format!("\n  and {more} more have ended"));
-        }
-        lines
+        the_dead(dead.map(|&(place, _)| (self.family.end(place), self.family.name(place))))
     }
+}
+
+/// A line for each that has ended, but not for too many: first those that did not end well, and the
+/// last.
+fn the_dead(all: impl IntoIterator<Item = (End, String)>) -> String {
+    let all = all.into_iter();
+    let mut all: Vec<_> = all
+        .map(|((how, death), name)| (how.is_well(), Reverse(death), format!("\n  {name} {how}")))
+        .collect();
+    all.sort();
+    let lines = all.iter().take(SHOWN).map(|(_, _, line)| line.as_str());
+    let mut lines: String = lines.collect();
+    if let Some(more @ 1..) = all.len().checked_sub(SHOWN) {
+        lines.push_str(&format!("\n  and {more} more have ended"));
+    }
+    lines
 }

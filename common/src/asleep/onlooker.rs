@@ -4,12 +4,11 @@
 //! may have written over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -17,9 +16,11 @@ use nix::sys::mman::ProtFlags;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 
-use super::family::{FILE, Family, SEALS};
+use super::family::{End, FILE, Family, SEALS};
 use super::system::{self, Fate};
-use super::table::{Sleep, State, Tenant, Upon};
+use super::table::{Sleep, State, Tenant};
+use super::the_dead;
+use super::waits::{Life, Nap, Seen, Waits};
 use crate::deadline::now;
 use crate::identity::Status;
 use crate::memory::SharedMemory;
@@ -66,7 +67,7 @@ pub enum LookError {
     /// The process has no table.
     #[error(
         "process {pid} does not note who waits: it does not use this library, or has shared and \
-         started nothing yet, or had no descriptor left when it did"
+         started nothing yet, or has no descriptor left for that"
     )]
     NoTable {
         /// The pid that was asked for.
@@ -103,48 +104,9 @@ pub struct Onlooker {
     memory: SharedMemory<Family, ()>,
     /// The file's number.
     inode: u64,
-    /// Whether a pid is the same process for both.
-    shares_pids: bool,
+    /// That of their pids, if it is not this process's.
+    namespace: Option<PathBuf>,
     before: BTreeSet<Sleep>,
-}
-
-/// What an [`Onlooker`] saw. As text: how many wait, a line or two for each process, and what
-/// follows from that.
-#[derive(Debug)]
-pub struct Waits {
-    seen: Vec<Seen>,
-    shares_pids: bool,
-    now: Duration,
-}
-
-/// A process.
-#[derive(Debug)]
-struct Seen {
-    place: usize,
-    depth: u32,
-    name: String,
-    life: Life,
-    naps: Vec<Nap>,
-}
-
-#[derive(Debug)]
-enum Life {
-    /// Its state, as the system has it, and how many threads it has.
-    Lives(Option<(u8, usize)>),
-    Serves,
-    Ended(String),
-}
-
-/// A thread that waits.
-#[derive(Debug)]
-struct Nap {
-    is_limited: bool,
-    /// The place of the process upon which it depends.
-    upon: Option<usize>,
-    what: String,
-    caller: String,
-    since: Duration,
-    holds: String,
 }
 
 impl Onlooker {
@@ -162,11 +124,11 @@ impl Onlooker {
         }
         // SAFETY: it is that long, and sealed.
         let memory = unsafe { SharedMemory::of(&file, 0, ProtFlags::PROT_READ) };
-        let pids = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let theirs = namespace(pid);
         let mut onlooker = Onlooker {
             memory: memory.map_err(LookError::System)?,
             inode: meta.ino(),
-            shares_pids: pids("self") == pids(&pid.to_string()),
+            namespace: theirs.filter(|it| Some(it) != namespace("self").as_ref()),
             before: BTreeSet::new(),
         };
         if !onlooker.family().is_one() {
@@ -179,20 +141,29 @@ impl Onlooker {
     /// Looks again. Who sleeps in the same sleep as in the look before is said to wait, so leave
     /// some time between the two.
     pub fn look(&mut self) -> Waits {
-        let family = self.family();
-        let mut sleeps = BTreeSet::new();
-        let places = family.places();
-        let seen: Vec<Seen> = places
-            .filter_map(|place| self.process(place, &mut sleeps))
-            .collect();
-        self.before = sleeps;
-        let mut waits = Waits {
-            seen,
-            shares_pids: self.shares_pids,
-            now: now(),
+        let pids = self.namespace.as_deref().map(pids);
+        let here = |pid| match &pids {
+            Some(pids) => pids.get(&pid).copied(),
+            None => Some(pid),
         };
-        waits.seen.sort_by_key(|it| (it.depth, it.place));
-        waits
+        let mut sleeps = BTreeSet::new();
+        let places = self.family().places();
+        let (mut seen, mut dead) = (Vec::new(), Vec::new());
+        for place in places {
+            match self.process(place, here, &mut sleeps) {
+                Some(Ok(it)) => seen.push(it),
+                Some(Err(it)) => dead.push(it),
+                None => {}
+            }
+        }
+        self.before = sleeps;
+        seen.sort_by_key(|it| (it.depth, it.place));
+        Waits {
+            seen,
+            dead: the_dead(dead),
+            shares_pids: self.namespace.is_none(),
+            now: now(),
+        }
     }
 
     fn family(&self) -> &Family {
@@ -200,60 +171,69 @@ impl Onlooker {
         unsafe { self.memory.head().as_ref() }
     }
 
-    fn process(&self, place: usize, sleeps: &mut BTreeSet<Sleep>) -> Option<Seen> {
+    fn process(
+        &self,
+        place: usize,
+        here: impl Fn(u32) -> Option<u32>,
+        sleeps: &mut BTreeSet<Sleep>,
+    ) -> Option<Result<Seen, (End, String)>> {
         let (family, table) = (self.family(), self.family().table());
         let tenant = table.tenant(place);
-        let life = self.life(place, tenant)?;
+        let life = self.life(place, tenant, here(table.pid(place)))?;
         let mut naps = Vec::new();
-        if matches!(life, Life::Lives(_)) {
-            let asleep = table.sleeps(place).map(|sleep| (sleep, false));
-            let dozing = table.dozes(place).map(|sleep| (sleep, true));
-            for (sleep, is_limited) in asleep.chain(dozing) {
-                let upon = table.upon(sleep);
-                let nap = self.nap(sleep, upon, is_limited);
+        if matches!(life, Ok(Life::Lives(_))) {
+            let dozing = table.sleepers(place, true);
+            for sleep in table.sleeps(place).chain(dozing) {
+                let nap = self.nap(sleep);
                 sleeps.insert(sleep);
                 if self.before.contains(&sleep) && table.is_still(sleep) {
                     naps.push(nap);
                 }
             }
         }
-        let name = printable(&family.name(place));
-        let depth = family.depth(place);
-        // Else it was about to be another's.
-        (table.tenant(place) == tenant).then_some(Seen {
-            place,
-            depth,
-            name,
-            life,
-            naps,
+        let (name, depth) = (family.name(place), family.depth(place));
+        if table.tenant(place) != tenant {
+            return None; // it was about to be another's
+        }
+        Some(match life {
+            Err(end) => Err((end, name)),
+            Ok(life) => Ok(Seen {
+                place,
+                depth,
+                name,
+                life,
+                naps,
+            }),
         })
     }
 
-    fn life(&self, place: usize, tenant: Tenant) -> Option<Life> {
-        let family = self.family();
-        match tenant.state() {
-            State::Free | State::Forking => return None,
-            State::Ended => return Some(Life::Ended(family.end(place).1)),
-            State::Live | State::Serving if !self.shares_pids => {}
-            State::Live | State::Serving => {
-                let pid = family.table().pid(place);
-                match system::fate(pid, family.depth(place) == 0) {
-                    Fate::Lives if self.has_it(pid) => {}
-                    // The first of a family does not count as one that has executed; or the pid is
-                    // another's by now.
-                    Fate::Lives => return Some(Life::Ended(Fate::RunsAnotherProgram.to_string())),
-                    fate => return Some(Life::Ended(fate.to_string())),
-                }
-                if tenant.state() == State::Live {
-                    let status = Status::of(pid).ok();
-                    let known = status.map(|it| (it.state, it.threads as usize));
-                    return Some(Life::Lives(known));
-                }
-            }
+    /// How a process lives, or how it has ended; `pid` is what it has here, if any.
+    fn life(&self, place: usize, tenant: Tenant, pid: Option<u32>) -> Option<Result<Life, End>> {
+        let (end, death) = self.family().end(place);
+        let state = tenant.state();
+        match (state, &end) {
+            (State::Free | State::Forking, _) => return None,
+            (State::Ended, Fate::Ended(_)) => return Some(Err((end, death))),
+            _ => {}
         }
-        Some(match tenant.state() {
-            State::Serving => Life::Serves,
-            _ => Life::Lives(None),
+        let is_root = self.family().depth(place) == 0;
+        let fate = pid.map_or(Fate::Ended(None), |pid| system::fate(pid, is_root));
+        let has_it = pid.is_some_and(|pid| self.has_it(pid));
+        Some(match (fate, state) {
+            (Fate::Lives, State::Live) if has_it => {
+                let status = Status::of(pid?).ok();
+                Ok(Life::Lives(
+                    status.map(|it| (it.state, it.threads as usize)),
+                ))
+            }
+            (Fate::Lives, State::Serving) if has_it => Ok(Life::Serves),
+            (Fate::Lives, _) if is_root => {
+                Ok(Life::Elsewhere("has ended, or runs another program"))
+            }
+            // The pid is another's by now.
+            (Fate::Lives, _) => Err((Fate::Ended(None), u32::MAX)),
+            (Fate::RunsAnotherProgram, _) => Ok(Life::Elsewhere("runs another program")),
+            (fate @ Fate::Ended(_), _) => Err((fate, u32::MAX)),
         })
     }
 
@@ -263,12 +243,13 @@ impl Onlooker {
         maps.map_or(true, |maps| inode(&maps) == Some(self.inode))
     }
 
-    fn nap(&self, sleep: Sleep, upon: Upon, is_limited: bool) -> Nap {
+    fn nap(&self, sleep: Sleep) -> Nap {
         let (place, cell) = (sleep.slot, sleep.cell);
+        let upon = self.family().table().upon(sleep);
         let (what, caller) = self.family().reason(place, cell, upon);
         let (since, holds) = self.family().since(place, cell);
         Nap {
-            is_limited,
+            is_limited: sleep.is_limited,
             upon: upon.process().and_then(|pid| self.family().place_of(pid)),
             what: printable(&what),
             caller: printable(&caller),
@@ -301,14 +282,14 @@ fn find(pid: u32) -> Result<File, LookError> {
         });
     };
     // It may have closed it. Then another of its family has it.
-    let others = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let others = others.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let others = system::processes().into_iter().flatten();
     let mut files = [pid].into_iter().chain(others).flat_map(descriptors);
     let file = files.find_map(|path| {
         let target = fs::read_link(&path).ok()?;
         target.to_str()?.strip_prefix(NAME)?.strip_prefix(FILE)?;
-        let file = File::open(path).ok()?;
-        (file.metadata().ok()?.ino() == inode).then_some(file)
+        // First: another file of that name may be a pipe, and to open one may take for ever.
+        let is_it = fs::metadata(&path).is_ok_and(|it| it.is_file() && it.ino() == inode);
+        is_it.then(|| File::open(path).ok())?
     });
     file.ok_or(LookError::NoTable { pid })
 }
@@ -348,151 +329,29 @@ fn refused(pid: u32, error: io::Error) -> LookError {
 
 /// Whose a process is. That its entry in `/proc` is root's may only say that it is protected.
 fn user(pid: u32) -> Option<u32> {
+    field(pid, "Uid:")?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Of `/proc/PID/status` (proc_pid_status(5)).
+fn field(pid: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    users.split_whitespace().nth(1)?.parse().ok()
+    let field = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(field.to_owned())
 }
 
-impl Seen {
-    fn lives(&self) -> bool {
-        matches!(self.life, Life::Lives(_))
-    }
-
-    /// Whether each of its threads waits.
-    fn waits(&self) -> bool {
-        let threads = match self.life {
-            Life::Lives(Some((_, threads))) => threads,
-            _ => 1,
-        };
-        self.lives() && self.naps.len() >= threads.max(1)
-    }
-
-    fn has_a_limit(&self) -> bool {
-        self.naps.iter().any(|nap| nap.is_limited)
-    }
-
-    /// What it does that does not wait.
-    fn goes_on(&self) -> &'static str {
-        match self.life {
-            Life::Lives(Some((b'R', _))) => "goes on: it runs",
-            Life::Lives(Some((b'T' | b't', _))) => "is stopped",
-            Life::Lives(Some(_)) => "goes on: it sleeps in another way, or since a moment ago",
-            _ => "goes on",
-        }
-    }
+/// That of a process's pids.
+fn namespace(pid: impl fmt::Display) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-impl Waits {
-    /// Whether all processes of the family have ended.
-    pub fn are_over(&self) -> bool {
-        self.seen.iter().all(|it| matches!(it.life, Life::Ended(_)))
-    }
-
-    /// Those that wait for themselves, by way of others, in turn.
-    fn circle(&self) -> Vec<&Seen> {
-        let of = |it: &Seen| it.naps.iter().filter_map(|nap| nap.upon).collect();
-        let waits: BTreeMap<usize, BTreeSet<usize>> = self
-            .seen
-            .iter()
-            .filter(|it| it.waits())
-            .map(|it| (it.place, of(it)))
-            .collect();
-        let is_in_one = |it: &&Seen| {
-            let (mut reached, mut next) = (BTreeSet::new(), vec![it.place]);
-            while let Some(place) = next.pop() {
-                let upon = waits.get(&place).into_iter().flatten();
-                next.extend(upon.filter(|place| reached.insert(**place)));
-            }
-            reached.contains(&it.place)
-        };
-        self.seen.iter().filter(is_in_one).collect()
-    }
-
-    fn conclusion(&self) -> String {
-        let living: Vec<&Seen> = self.seen.iter().filter(|it| it.lives()).collect();
-        let circle = self.circle();
-        if let [first, ..] = &circle[..] {
-            let names: Vec<_> = circle.iter().map(|it| it.name.as_str()).collect();
-            let limit = match circle.iter().any(|it| it.has_a_limit()) {
-                true => ", until a limit has passed",
-                false => "",
-            };
-            return match &circle[..] {
-                [_] => format!("{} waits for itself{limit}.", first.name),
-                _ => format!("They wait in a circle{limit}: {}.", names.join(", ")),
-            };
-        }
-        let all = living.iter().all(|it| it.waits());
-        let limited = living.iter().filter(|it| it.has_a_limit());
-        let limited: Vec<_> = limited.map(|it| it.name.as_str()).collect();
-        match (living.is_empty(), all, limited.is_empty()) {
-            (true, ..) => "All have ended.".to_owned(),
-            (_, true, true) => {
-                "All wait, and none has a limit: as it looks, nobody can go on.".to_owned()
-            }
-            (_, true, false) => format!(
-                "All wait: as it looks, nobody can go on before a limit has passed, of {}.",
-                limited.join(", ")
-            ),
-            _ => "Who goes on may wake others: look again to see whether they do.".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Waits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let living = self.seen.iter().filter(|it| it.lives()).count();
-        let waiting = self.seen.iter().filter(|it| it.waits()).count();
-        let noun = if living == 1 { "process" } else { "processes" };
-        writeln!(f, "{waiting} of {living} living {noun} wait")?;
-        let line = |it: &Seen, nap: &Nap| format!("  {} waits for {}", it.name, nap.what);
-        let naps = self
-            .seen
-            .iter()
-            .flat_map(|it| it.naps.iter().map(move |nap| line(it, nap)));
-        let width = naps.map(|line| line.chars().count()).max().unwrap_or(0);
-        for it in &self.seen {
-            for nap in &it.naps {
-                let line = format!("{:width$}  {}", line(it, nap), nap.caller);
-                writeln!(f, "{}", line.trim_end())?;
-                writeln!(f, "    {}", nap.more(self.now))?;
-            }
-            match &it.life {
-                Life::Ended(how) => writeln!(f, "  {} {how}", it.name)?,
-                Life::Serves => writeln!(f, "  {} only answers the others", it.name)?,
-                Life::Lives(_) if it.naps.is_empty() => {
-                    writeln!(f, "  {} {}", it.name, it.goes_on())?;
-                }
-                Life::Lives(Some((b'T' | b't', _))) => writeln!(f, "    and it is stopped")?,
-                Life::Lives(_) if !it.waits() => writeln!(f, "    and other threads go on")?,
-                Life::Lives(_) => {}
-            }
-        }
-        if !self.shares_pids {
-            writeln!(
-                f,
-                "They are in another pid namespace, whose pids these are."
-            )?;
-        }
-        write!(f, "{}", self.conclusion())
-    }
-}
-
-impl Nap {
-    /// How long, and what it holds.
-    fn more(&self, now: Duration) -> String {
-        let took = now.saturating_sub(self.since).as_secs();
-        let mut text = match took {
-            ..120 => format!("for {took} s"),
-            120..7200 => format!("for {} min", took / 60),
-            _ => format!("for {} h", took / 3600),
-        };
-        if self.is_limited {
-            text.push_str(", with a limit");
-        }
-        if !self.holds.is_empty() {
-            let _ = write!(text, "; it holds {}", self.holds);
-        }
-        text
-    }
+/// The pids here of those in a namespace, by their pids there.
+fn pids(theirs: &Path) -> BTreeMap<u32, u32> {
+    let all = system::processes().into_iter().flatten();
+    let pids = all.filter_map(|pid| {
+        let is_there = namespace(pid)? == theirs;
+        let there = field(pid, "NSpid:")?;
+        let there = there.split_whitespace().last()?.parse().ok()?;
+        is_there.then_some((there, pid))
+    });
+    pids.collect()
 }

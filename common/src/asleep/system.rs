@@ -20,6 +20,12 @@ pub(super) enum Fate {
     RunsAnotherProgram,
 }
 
+impl Fate {
+    pub fn is_well(&self) -> bool {
+        matches!(self, Fate::Ended(Some(0)) | Fate::RunsAnotherProgram)
+    }
+}
+
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -88,15 +94,20 @@ pub(super) fn is_mapped_elsewhere(address: usize, known: &[u32]) -> bool {
     let Some(mapping) = mine.lines().find(|line| line.starts_with(&start)) else {
         return true;
     };
-    let Ok(processes) = fs::read_dir("/proc") else {
+    let Ok(pids) = processes() else {
         return true;
     };
-    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| !known.contains(pid)).any(|pid: u32| {
+    pids.filter(|pid| !known.contains(pid)).any(|pid| {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let mut lines = maps.lines();
         lines.any(|line| file(line).eq(file(mapping)) && is_writable(line))
     })
+}
+
+/// All that the system shows.
+pub(super) fn processes() -> io::Result<impl Iterator<Item = u32>> {
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
 }
 
 fn is_writable(mapping: &str) -> bool {

@@ -31,6 +31,15 @@ pub(super) struct Slot {
     cells: [Cell; CELLS],
 }
 
+impl Slot {
+    fn sleepers(&self, is_limited: bool) -> &AtomicU32 {
+        match is_limited {
+            true => &self.limited,
+            false => &self.asleep,
+        }
+    }
+}
+
 /// A sleeping thread.
 #[derive(Default)]
 struct Cell {
@@ -135,6 +144,8 @@ pub(super) struct Sleep {
     pub slot: usize,
     pub cell: usize,
     number: u32,
+    /// For onlookers alone: it comes back by itself.
+    pub is_limited: bool,
 }
 
 /// All processes, or some that wait for each other, as they slept at one moment.
@@ -207,45 +218,39 @@ impl Table<'_> {
     }
 
     /// A thread of the process falls asleep, when `describe` has said in this cell for what. `None`
-    /// if there is no cell left: then it counts as awake.
-    pub fn fall_asleep(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
-        let sleep = self.lie_down(slot, describe)?;
-        self.slots[slot].asleep.fetch_or(1 << sleep.cell, Release);
-        Some(sleep)
-    }
-
-    /// The same with a limit: it counts as awake.
-    pub fn doze(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
-        let sleep = self.lie_down(slot, describe)?;
-        self.slots[slot].limited.fetch_or(1 << sleep.cell, Release);
-        Some(sleep)
-    }
-
-    fn lie_down(&self, slot: usize, describe: impl FnOnce(usize)) -> Option<Sleep> {
+    /// if there is no cell left: then it counts as awake, as it does with a limit.
+    pub fn fall_asleep(
+        &self,
+        slot: usize,
+        is_limited: bool,
+        upon: Upon,
+        describe: impl FnOnce(usize),
+    ) -> Option<Sleep> {
         let place = &self.slots[slot];
         let cell = (0..CELLS).find(|cell| {
             let bit = 1 << cell;
             place.taken.load(Relaxed) & bit == 0 && place.taken.fetch_or(bit, Relaxed) & bit == 0
         })?;
         // What was confirmed in an earlier sleep was an earlier round than any that is to come.
-        let sleep = &place.cells[cell].sleep;
-        let number = sleep.load(Relaxed).wrapping_add(1);
-        sleep.store(number, Release);
+        let number = place.cells[cell].sleep.load(Relaxed).wrapping_add(1);
+        place.cells[cell].sleep.store(number, Release);
+        let sleep = Sleep {
+            slot,
+            cell,
+            number,
+            is_limited,
+        };
+        self.depend(sleep, upon);
         describe(cell);
-        Some(Sleep { slot, cell, number })
+        place.sleepers(is_limited).fetch_or(1 << cell, Release);
+        Some(sleep)
     }
 
     pub fn wake_up(&self, sleep: Sleep) {
         let place = &self.slots[sleep.slot];
-        place.asleep.fetch_and(!(1 << sleep.cell), Release);
-        place.taken.fetch_and(!(1 << sleep.cell), Release);
-    }
-
-    /// The end of a [`doze`](Table::doze).
-    pub fn rouse(&self, sleep: Sleep) {
-        let place = &self.slots[sleep.slot];
-        place.limited.fetch_and(!(1 << sleep.cell), Release);
-        place.taken.fetch_and(!(1 << sleep.cell), Release);
+        let bit = 1 << sleep.cell;
+        place.sleepers(sleep.is_limited).fetch_and(!bit, Release);
+        place.taken.fetch_and(!bit, Release);
     }
 
     /// To be read by a sleeper before it looks at its condition.
@@ -259,41 +264,38 @@ impl Table<'_> {
         self.cell(sleep).confirmed.store(round, Release);
     }
 
-    /// A sleeper says upon whom it depends.
+    /// A sleeper says upon whom it depends. Whoever reads that and then the same sleep as before
+    /// has not read what a later sleep says.
     pub fn depend(&self, sleep: Sleep, upon: Upon) {
-        self.cell(sleep).upon.store(upon.encode(), Relaxed);
+        self.cell(sleep).upon.store(upon.encode(), Release);
     }
 
     fn cell(&self, sleep: Sleep) -> &Cell {
         &self.slots[sleep.slot].cells[sleep.cell]
     }
 
-    /// Whether the cell is still, or again, that of this sleep, for onlookers.
+    /// Whether it still is that sleep.
     pub fn is_still(&self, sleep: Sleep) -> bool {
-        let place = &self.slots[sleep.slot];
-        let bits = place.asleep.load(Acquire) | place.limited.load(Acquire);
-        bits >> sleep.cell & 1 != 0 && self.cell(sleep).sleep.load(Acquire) == sleep.number
+        let sleepers = self.slots[sleep.slot].sleepers(sleep.is_limited);
+        let is_asleep = sleepers.load(Acquire) >> sleep.cell & 1 != 0;
+        is_asleep && self.cell(sleep).sleep.load(Acquire) == sleep.number
     }
 
     /// Upon whom it depends whether the sleeper goes on, as it said last.
     pub fn upon(&self, sleep: Sleep) -> Upon {
-        Upon::decode(self.cell(sleep).upon.load(Relaxed))
+        Upon::decode(self.cell(sleep).upon.load(Acquire))
     }
 
     /// The sleeping threads of a process that lives; none if one is not known to be asleep.
     pub fn sleeps(&self, slot: usize) -> impl Iterator<Item = Sleep> + use<'_> {
-        self.cells(slot, &self.slots[slot].asleep)
+        self.sleepers(slot, false)
     }
 
-    /// The same of those with a limit.
-    pub fn dozes(&self, slot: usize) -> impl Iterator<Item = Sleep> + use<'_> {
-        self.cells(slot, &self.slots[slot].limited)
-    }
-
-    fn cells(&self, slot: usize, bits: &AtomicU32) -> impl Iterator<Item = Sleep> + use<'_> {
+    /// The same, or those that are asleep with a limit.
+    pub fn sleepers(&self, slot: usize, is_limited: bool) -> impl Iterator<Item = Sleep> + use<'_> {
         let place = &self.slots[slot];
         let bits = match self.tenant(slot).state() {
-            State::Live => bits.load(Acquire),
+            State::Live => place.sleepers(is_limited).load(Acquire),
             _ => 0,
         };
         let cells = (0..CELLS).filter(move |cell| bits >> cell & 1 != 0);
@@ -301,6 +303,7 @@ impl Table<'_> {
             slot,
             cell,
             number: place.cells[cell].sleep.load(Acquire),
+            is_limited,
         })
     }
 
@@ -342,14 +345,14 @@ impl Table<'_> {
     pub fn verdict(&self, picture: &Picture, round: u64) -> Verdict {
         let mut all = true;
         for &sleep in &picture.sleeps {
-            let cell = self.cell(sleep);
-            let confirmed = cell.confirmed.load(Acquire);
-            let is_asleep = self.slots[sleep.slot].asleep.load(Acquire) >> sleep.cell & 1 != 0;
-            if cell.sleep.load(Acquire) != sleep.number || !is_asleep {
+            // In this order: what has been read is of this sleep if it still is that.
+            let confirmed = self.cell(sleep).confirmed.load(Acquire);
+            let upon = self.upon(sleep);
+            if !self.is_still(sleep) {
                 return Verdict::Void;
             }
             all &= confirmed >= round;
-            if confirmed >= round && !self.is_covered(picture, self.upon(sleep)) {
+            if confirmed >= round && !self.is_covered(picture, upon) {
                 return Verdict::Void;
             }
         }

@@ -78,7 +78,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use atomic::{AtomicU32, AtomicU64};
-use table::{Sleep, Slot, State, Table, Upon, Verdict};
+use table::{Picture, Sleep, Slot, State, Table, Upon, Verdict};
 
 /// A rule of the protocol that somebody breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,8 @@ enum Broken {
     Unlisted,
     /// Takes a verdict from the picture alone.
     NoRound,
+    /// Takes a sleep with a limit for one without.
+    AnyLimit,
     /// Does not ask whether those that are waited for are asleep, too.
     AnyOwner,
     /// Loads and stores without an order.
@@ -189,13 +191,20 @@ impl Family {
         true
     }
 
+    fn fall_asleep(&self, slot: usize, is_limited: bool) -> Sleep {
+        let sleep = self
+            .table()
+            .fall_asleep(slot, is_limited, self.upon(slot), |_| ());
+        sleep.unwrap()
+    }
+
     /// Sleeps until the good is there; false after some looks, while it sleeps on: it may have lost
     /// the processor for ever.
     fn wait(&self, slot: usize, good: usize, looks: usize) -> bool {
         let table = self.table();
         self.waits[slot].store(good as u32, SeqCst);
         let walking = self.walking[slot].lock().unwrap().take();
-        let sleep = walking.unwrap_or_else(|| table.fall_asleep(slot, |_| ()).unwrap());
+        let sleep = walking.unwrap_or_else(|| self.fall_asleep(slot, false));
         for _ in 0..looks {
             let before = table.round();
             if self.broken != Broken::Blind && self.take(good) {
@@ -235,8 +244,14 @@ impl Family {
             (_, Broken::NoRound) => 0,
             _ => table.begin_round(),
         };
+        self.judge(some, &picture, round, looks);
+    }
+
+    /// Looks for a verdict on a picture, of all or of these, after this round had begun.
+    fn judge(&self, some: Option<[usize; 2]>, picture: &Picture, round: u64, looks: usize) {
+        let table = self.table();
         for _ in 0..looks {
-            let verdict = table.verdict(&picture, round);
+            let verdict = table.verdict(picture, round);
             let verdict = match self.broken {
                 Broken::AnyOwner if some.is_some() => Verdict::NobodyCanGoOn,
                 _ => verdict,
@@ -253,7 +268,7 @@ impl Family {
     /// Sleeps for what nobody gives, and wonders.
     fn wonder_asleep(&self) {
         let table = self.table();
-        let sleep = table.fall_asleep(ROOT, |_| ()).unwrap();
+        let sleep = self.fall_asleep(ROOT, false);
         self.waits[ROOT].store(ROOT as u32, SeqCst);
         table.confirm(sleep, u64::MAX, Upon::Anybody);
         self.wonder(None, 2);
@@ -361,6 +376,61 @@ fn a_lock_of_a_third(broken: Broken) {
     second.join().unwrap();
 }
 
+/// One waits without a limit for what the other gives, once it comes back from a wait with one.
+fn a_limit(broken: Broken) {
+    let family = Family::new(broken, 3);
+    let naps = spawn(&family, move |family| {
+        let table = family.table();
+        let sleep = family.fall_asleep(1, broken != Broken::AnyLimit);
+        family.waits[1].store(1, SeqCst);
+        for _ in 0..2 {
+            table.confirm(sleep, table.round(), Upon::Anybody);
+            thread::yield_now();
+        }
+        family.waits[1].store(NOT_WAITING, SeqCst);
+        table.wake_up(sleep);
+        family.give(2);
+        family.ends(1);
+    });
+    let waits = spawn(&family, |family| {
+        family.wait(2, 2, 2);
+    });
+    family.wonder_asleep();
+    naps.join().unwrap();
+    waits.join().unwrap();
+}
+
+/// One is given by the third, which is awake, what it waits for; it gives the other what that one
+/// waits for, and then waits for the other.
+fn another_sleep(broken: Broken) {
+    let family = Family::new(broken, 3);
+    family.upon[1].store(pid(ROOT), SeqCst);
+    family.upon[2].store(pid(1), SeqCst);
+    for slot in [1, 2] {
+        *family.walking[slot].lock().unwrap() = Some(family.fall_asleep(slot, false));
+    }
+    let both = [1, 2];
+    let Ok(picture) = family.table().picture(false, both) else {
+        panic!("both sleep")
+    };
+    let round = family.table().begin_round();
+    let root = spawn(&family, |family| family.give(1));
+    let first = spawn(&family, |family| {
+        if family.wait(1, 1, 2) {
+            family.give(2);
+            family.upon[1].store(pid(2), SeqCst);
+            family.wait(1, 1, 1);
+        }
+    });
+    let second = spawn(&family, |family| {
+        family.wait(2, 2, 1);
+    });
+    family.judge(Some(both), &picture, round, 2);
+    [root, first, second]
+        .into_iter()
+        .for_each(|one| one.join().unwrap());
+}
+
 /// One at a time: what is weakened, and whether there was a verdict, is for all.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -409,6 +479,21 @@ fn two_that_wait_for_each_other_are_found() {
 #[test]
 fn who_depends_on_somebody_awake_is_not_told_otherwise() {
     assert!(!holds(a_lock_of_a_third), "no verdict in any run");
+}
+
+#[test]
+fn who_has_a_limit_is_not_taken_to_sleep() {
+    assert!(!holds(a_limit), "no verdict in any run");
+}
+
+#[test]
+fn what_another_sleep_says_is_not_taken_for_this_one() {
+    holds(another_sleep);
+}
+
+#[test]
+fn found_a_limit_that_was_not_seen() {
+    finds(Broken::AnyLimit, a_limit);
 }
 
 #[test]

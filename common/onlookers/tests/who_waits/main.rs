@@ -45,12 +45,15 @@ fn main() {
         who_holds_several_locks,
         who_is_stopped,
         other_threads,
+        who_runs_another_program,
+        a_circle_that_another_thread_may_open,
+        who_has_ended_long_ago,
         who_sleeps_again_and_again_goes_on,
         who_naps_within_a_wait_waits_once,
-        who_runs_another_program,
         descriptors_that_were_closed,
         without_a_descriptor,
         with_small_files,
+        without_standard_output,
         an_onlooker_keeps_nobody_from_being_told,
         a_table_full_of_nonsense,
         no_process,
@@ -228,13 +231,54 @@ fn who_is_stopped() {
 
 fn other_threads() {
     let program = start("threads");
-    let seen = look_until(program.pid(), &["    and other threads go on\n"]);
+    let seen = look_until(
+        program.pid(),
+        &["    and other threads go on, or wait since a moment ago\n"],
+    );
     assert!(seen.starts_with("0 of 1 living process wait"), "{seen}");
     let holds = seen.lines().find(|line| line.contains("it holds")).unwrap();
     assert!(
         !holds.contains(" and "),
         "not what another thread holds: {seen}"
     );
+}
+
+/// It may end, for which another waits.
+fn who_runs_another_program() {
+    let program = start("execs");
+    let seen = look_until(
+        program.pid(),
+        &["2 of 3 living processes wait\n", " runs another program\n"],
+    );
+    assert!(seen.contains("\nWho goes on may wake others"), "{seen}");
+    // The first process, too, when that has ended; the other one has the table still.
+    let [execs, waits] = children(program.pid())[..] else {
+        panic!("{seen}")
+    };
+    signal(execs, Signal::SIGKILL);
+    let wanted = ") has ended, or runs another program\n";
+    look_until(waits, &["1 of 2 living", wanted]);
+}
+
+fn a_circle_that_another_thread_may_open() {
+    let program = start("open-circle");
+    let seen = look_until(program.pid(), &["2 of 2 living processes wait\n"]);
+    assert_eq!(seen.matches(" waits for the lock").count(), 2, "{seen}");
+    assert!(!seen.contains("circle"), "{seen}");
+}
+
+fn who_has_ended_long_ago() {
+    let program = start("many");
+    let seen = look_until(program.pid(), &["13 of 13 living processes wait\n"]);
+    let ended: Vec<_> = seen.lines().filter(|it| it.contains(" ended")).collect();
+    assert_eq!(ended.len(), 9, "{seen}");
+    assert!(
+        ended[0].contains("ended: exit status: 3"),
+        "the worst first"
+    );
+    assert_eq!(ended[8], "  and 12 more have ended");
+    let conclusion = seen.lines().last().unwrap();
+    assert!(conclusion.ends_with(" and 5 more."), "{conclusion}");
 }
 
 fn who_sleeps_again_and_again_goes_on() {
@@ -264,17 +308,6 @@ fn who_naps_within_a_wait_waits_once() {
         ],
     );
     assert_eq!(seen.matches(" waits for ").count(), 2, "{seen}");
-}
-
-fn who_runs_another_program() {
-    let program = start("another");
-    let [child] = eventually("it has begun", || {
-        <[u32; 1]>::try_from(children(program.pid())).map_err(|all| format!("{all:?}"))
-    });
-    let main = format!("  main (pid {}) runs another program\n", program.pid());
-    look_until(child, &["1 of 1 living process wait", &main]);
-    let refused = Onlooker::of(program.pid()).err().unwrap();
-    assert!(matches!(refused, LookError::NoTable { .. }), "{refused}");
 }
 
 /// It finds the table by another process of the family.
@@ -321,6 +354,11 @@ fn with_small_files() {
     has_no_table("small-files");
 }
 
+/// What it prints does not go into the table.
+fn without_standard_output() {
+    assert!(told(program("no-output")).status.success());
+}
+
 fn an_onlooker_keeps_nobody_from_being_told() {
     let program = start("late-deadlock");
     let mut onlooker = eventually("a look", || {
@@ -343,20 +381,29 @@ fn a_table_full_of_nonsense() {
     for pid in [shop.pid()].into_iter().chain(children(shop.pid())) {
         signal(pid, Signal::SIGSTOP);
     }
-    let file = fs::read_dir(format!("/proc/{}/fd", shop.pid())).unwrap();
+    let files = fs::read_dir(format!("/proc/{}/fd", shop.pid())).unwrap();
+    let mut paths = files.map(|it| it.unwrap().path());
     let is_table = |path: &std::path::PathBuf| {
         fs::read_link(path).is_ok_and(|it| it.to_str().unwrap().contains("mp-who-waits"))
     };
-    let path = file.map(|it| it.unwrap().path()).find(is_table).unwrap();
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let size = file.metadata().unwrap().len() as usize;
+    let path = paths.find(is_table).unwrap();
+    let opened = File::options().read(true).write(true).open(path).unwrap();
+    let size = opened.metadata().unwrap().len() as usize;
+    assert!(opened.set_len(0).is_err(), "nobody can make it shorter");
+    assert!(opened.write_all_at(b"x", 0).is_err(), "or write there");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", shop.pid())).unwrap();
+    let mapping = maps.lines().find(|it| it.contains("mp-who-waits")).unwrap();
+    let start = u64::from_str_radix(mapping.split('-').next().unwrap(), 16).unwrap();
+    let memory = format!("/proc/{}/mem", shop.pid());
+    let memory = File::options().write(true).open(memory).unwrap();
+    let write = |bytes: &[u8], at: usize| memory.write_all_at(bytes, start + at as u64).unwrap();
     // A sleeper's words, with what would colour a terminal.
     let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, 0).unwrap();
+    opened.read_exact_at(&mut bytes, 0).unwrap();
     let words = b"an item in the queue";
     let is_it = |bytes: &[u8]| bytes == words;
     let place = bytes.windows(words.len()).position(is_it).unwrap();
-    file.write_all_at(b"\x1b[31m", place as u64).unwrap();
+    write(b"\x1b[31m", place);
     let seen = onlooker.look().to_string();
     assert!(seen.contains("waits for \u{fffd}[31m"), "{seen}");
     let mut state = 1_u64;
@@ -367,18 +414,17 @@ fn a_table_full_of_nonsense() {
         };
         // But for the magic number, by which the next look knows it.
         let bytes: Vec<u8> = (8..size).map(|_| byte.unwrap_or_else(&mut next)).collect();
-        file.write_all_at(&bytes, 8).unwrap();
+        write(&bytes, 8);
         onlooker.look();
         let seen = onlooker.look().to_string();
         assert!(!seen.contains(|c: char| c.is_control() && c != '\n'));
     }
-    file.write_all_at(b"something", 0).unwrap();
+    write(b"something", 0);
     let refused = Onlooker::of(shop.pid()).err().unwrap();
     assert!(
         matches!(refused, LookError::AnotherVersion { .. }),
         "{refused}"
     );
-    assert!(file.set_len(0).is_err(), "nobody can make it shorter");
 }
 
 /// One line of an error, and no more.
@@ -496,6 +542,17 @@ fn another_pid_namespace() {
         seen.contains("\nThey are in another pid namespace, whose pids these are.\n"),
         "{seen}"
     );
+    let [clerk, ..] = children(shop)[..] else {
+        panic!("no children")
+    };
+    signal(clerk, Signal::SIGSTOP);
+    look_until(shop, &["    and it is stopped\n"]);
+    let mut onlooker = Onlooker::of(shop).unwrap();
+    drop(unshare); // which kills them
+    eventually("they have ended", || match onlooker.look() {
+        seen if seen.are_over() => Ok(()),
+        seen => Err(seen.to_string()),
+    });
 }
 
 fn to_watch_ends_with_the_family() {

@@ -1,6 +1,7 @@
 //! Programs that are looked at: this test, started with the name of one.
 
 use std::env;
+use std::fs;
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
@@ -13,17 +14,20 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 12] = [
+const ALL: [(&str, fn()); 15] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
+    ("execs", execs),
+    ("open-circle", open_circle),
+    ("many", many),
     ("restless", restless),
     ("pool", pool),
-    ("another", another),
     ("closes", closes),
     ("no-descriptor", no_descriptor),
     ("small-files", small_files),
+    ("no-output", no_output),
     ("late-deadlock", late_deadlock),
     ("protected", protected),
 ];
@@ -111,6 +115,49 @@ fn threads() {
     });
 }
 
+/// Its child runs another program, and when that ends, so does it.
+fn execs() {
+    let another = || -> () { panic!("{}", Command::new("sleep").arg("60").exec()) };
+    let never = never();
+    let mut execs = Process::spawn("execs", another).unwrap();
+    let _waits = Process::spawn("waits", || never.get_timeout(LONG).map(drop)).unwrap();
+    execs.join_timeout(LONG).unwrap();
+    another();
+}
+
+/// Two processes wait for each other's locks, but one's is held by a thread that may go on.
+fn open_circle() {
+    let (never, ready, go) = (never(), never(), never());
+    let [its, others] = [(); 2].map(|()| Lock::new().unwrap());
+    let other = || {
+        let _others = others.lock().unwrap();
+        ready.put(&0).unwrap();
+        go.get().unwrap();
+        drop(its.lock_timeout(LONG));
+    };
+    let _other = Process::spawn("other", other).unwrap();
+    ready.get().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _its = its.lock().unwrap();
+            go.put(&0).unwrap();
+            never.get_timeout(LONG)
+        });
+        drop(others.lock_timeout(LONG));
+    });
+}
+
+fn many() {
+    let never = never();
+    for code in [0; 19].into_iter().chain([3]) {
+        let mut ends = Process::spawn("ends", move || -> () { exit(code) }).unwrap();
+        ends.join().unwrap();
+    }
+    let wait = || never.get_timeout(LONG).map(drop);
+    let _all = [(); 12].map(|()| Process::spawn("waits", wait).unwrap());
+    wait().unwrap();
+}
+
 /// Of each wait a third passes before it is noted.
 fn restless() {
     let never = never();
@@ -127,14 +174,6 @@ fn pool() {
     };
     let pool = Pool::new(1, task).unwrap();
     pool.apply(&()).unwrap();
-}
-
-/// The first process becomes another program, and so ends by itself.
-fn another() {
-    let never = never();
-    let _waits = Process::spawn("waits", || never.get_timeout(LONG).map(drop)).unwrap();
-    let error = Command::new("sleep").arg(LIFE.to_string()).exec();
-    panic!("{error}");
 }
 
 fn closes() {
@@ -166,6 +205,18 @@ fn no_descriptor() {
 
 fn small_files() {
     limited(Resource::RLIMIT_FSIZE, 4096);
+}
+
+fn no_output() {
+    // SAFETY: a system call on numbers.
+    #[expect(unsafe_code, reason = "as a daemon does")]
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 0, 2, 0) };
+    let _never = never();
+    let is_table = |number| {
+        let path = fs::read_link(format!("/proc/self/fd/{number}"));
+        path.is_ok_and(|path| path.to_string_lossy().contains("mp-who-waits"))
+    };
+    exit(i32::from(closed != 0 || (0..3).any(is_table)));
 }
 
 /// All wait after a moment in which an onlooker can come.
