@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use common::trace::Act;
-use onlookers::run::{Doing, End, Run};
+use common::trace::{Act, Outcome};
+use onlookers::run::{Bar, Doing, End, Run};
 use testing::{Program, example};
 
 fn run(program: Command) -> Run {
@@ -79,20 +79,26 @@ fn killed_worker() {
 fn mandelbrot() {
     let picture = tempfile::tempdir().unwrap();
     let mut program = Command::new(example("mandelbrot"));
-    program.args(["--workers=4", "--size=512x24", "--output"]);
+    program.args(["--workers=4", "--size=4096x24", "--output"]);
     program.arg(picture.path().join("picture.png"));
     let run = run(program);
     let tasks = tasks(&run);
     assert_eq!(tasks.len(), 24);
-    assert_eq!(tasks.values().collect::<BTreeSet<_>>().len(), 4);
+    // Where others compute, too, a worker may come when all is done.
+    assert!(tasks.values().collect::<BTreeSet<_>>().len() > 1);
     let of_tasks = run
         .bars
         .iter()
         .filter(|bar| matches!(bar.doing, Doing::Task(_)));
     let last = of_tasks.max_by_key(|bar| bar.to).unwrap();
-    let idle = run.bars.iter().filter(|bar| {
-        bar.is_wait() && bar.process != last.process && bar.from < last.to && last.to < bar.to
-    });
+    // Until there is no more to do, of which it may know before the last one says that it is ready.
+    let is_over = |bar: &&Bar| match bar.doing {
+        Doing::Act { act, outcome, .. } => act == Act::Get && outcome == Some(Outcome::Closed),
+        _ => false,
+    };
+    let idle = run.bars.iter().filter(is_over);
+    let idle = idle.filter(|bar| bar.is_wait() && bar.process != last.process);
+    let idle = idle.filter(|bar| bar.from < last.to);
     let idle: BTreeSet<usize> = idle.map(|bar| bar.process).collect();
     let is_worker = |process: &&usize| run.processes[**process].name.starts_with("worker ");
     assert!(idle.iter().filter(is_worker).count() >= 1);

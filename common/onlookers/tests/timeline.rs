@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use common::trace::{Act, Event, Trace};
+use common::trace::{Act, Event, Trace, What};
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, kill, raise};
@@ -44,9 +44,13 @@ const PROGRAMS: [(&str, fn()); 11] = [
     ("orphans", orphans),
 ];
 
+/// Those that take their time.
+const SLOW: [(&str, fn()); 2] = [("patience", patience), ("stuck", stuck)];
+
 fn main() {
     let name = env::args().nth(1);
-    if let Some((_, body)) = PROGRAMS.iter().find(|(it, _)| name.as_deref() == Some(*it)) {
+    let mut programs = PROGRAMS.iter().chain(&SLOW);
+    if let Some((_, body)) = programs.find(|(it, _)| name.as_deref() == Some(*it)) {
         return body();
     }
     let trials = trials![
@@ -54,6 +58,8 @@ fn main() {
         a_lock_goes_to_who_waits_for_it,
         a_death_is_in_the_middle_of_a_task,
         who_waits_in_vain_waits,
+        who_has_to_wait_waits,
+        who_waits_for_ever_waits_for_somebody,
         a_manager_serves,
         a_run_is_in_order,
         a_lock_of_the_dead_is_held_by_one,
@@ -64,6 +70,7 @@ fn main() {
         a_refusal_at_once_is_no_wait,
         perfetto_can_read_it,
         a_picture_is_whole,
+        a_picture_shows_who_waits_for_whom,
         a_picture_shows_what_is_chosen,
         a_long_run_is_shown_where_most_happens,
         the_command_writes_its_files,
@@ -78,6 +85,13 @@ fn program(name: &str, record: &Path) -> Command {
     let mut program = Command::new(env::current_exe().unwrap());
     program.arg(name).env("MP_TRACE", record);
     program
+}
+
+fn events(name: &str) -> Vec<Event> {
+    let trace = Trace::in_memory(1_000_000).unwrap();
+    let output = Program::start(program(name, trace.path())).wait();
+    assert!(output.status.success(), "{output:?}");
+    trace.events().collect()
 }
 
 fn run(name: &str) -> Run {
@@ -100,6 +114,9 @@ fn join(children: impl IntoIterator<Item = Process>) {
 
 /// Two sell and two buy. Who buys says so to the one that has sold, by its lock.
 fn market() {
+    // Nothing goes from one to another at first.
+    let quiet = Lock::new().unwrap();
+    (0..60).for_each(|_| drop(quiet.lock().unwrap()));
     let (queue, sold) = (
         Queue::new().unwrap(),
         [(); 2].map(|()| Lock::new().unwrap()),
@@ -195,12 +212,15 @@ fn threads() {
 fn starter() {
     let path = env::current_exe().unwrap();
     let (ours, theirs) = pipe::<u8, u8>().unwrap();
+    for number in 1..4 {
+        ours.send(&number).unwrap();
+    }
     let child = child("speller", move || {
-        theirs.send(&(theirs.recv()? + 1))?;
+        let sum = (0..3).try_fold(0, |sum, _| theirs.recv().map(|it| sum + it))?;
+        theirs.send(&sum)?;
         Err(Command::new(&path).arg("servants").exec().into())
     });
-    ours.send(&1).unwrap();
-    assert_eq!(ours.recv().unwrap(), 2);
+    assert_eq!(ours.recv().unwrap(), 6);
     join([child]);
 }
 
@@ -208,6 +228,7 @@ fn starter() {
 /// item that nobody gets.
 fn heirs() {
     let (value, told) = (Value::new(1).unwrap(), Queue::<()>::new().unwrap());
+    drop(value.lock().unwrap()); // it is not this one that is waited for
     let mut holder = child("holder", || {
         let _guard = value.lock()?;
         told.put(&())?;
@@ -223,6 +244,7 @@ fn heirs() {
     told.put(&()).unwrap();
     let heir = child("heir", || {
         *value.recover()? += 2;
+        thread::sleep(Duration::from_millis(200));
         Ok(())
     });
     assert!(
@@ -272,6 +294,36 @@ fn parts() {
     pool.join().unwrap();
 }
 
+/// The first get need not wait, the second one does; so does the child's second put.
+fn patience() {
+    let queue = Queue::with_capacity(3000).unwrap();
+    let while_the_other_waits = || thread::sleep(Duration::from_millis(300));
+    let item = vec![0_u8; 2990];
+    queue.put(&item).unwrap();
+    queue.get().unwrap();
+    let child = child("child", || {
+        while_the_other_waits();
+        queue.put(&item)?;
+        while_the_other_waits();
+        queue.put(&item)?;
+        Ok(queue.put(&item)?)
+    });
+    queue.get().unwrap();
+    thread::sleep(Duration::from_millis(600));
+    queue.get().unwrap();
+    queue.get().unwrap();
+    join([child]);
+}
+
+/// Waits for the end of one that never ends.
+fn stuck() {
+    join([child("child", || {
+        loop {
+            thread::park();
+        }
+    })]);
+}
+
 /// A fork that is not this library's, and a program that is killed.
 fn orphans() {
     let (value, queue) = (Value::new(0).unwrap(), Queue::<()>::new().unwrap());
@@ -317,7 +369,35 @@ fn goes(run: &Run, what: fn(Going) -> bool) -> Vec<[&str; 2]> {
 }
 
 fn each_item_goes_from_who_has_put_it_to_who_gets_it() {
-    let run = run("market");
+    let events = events("market");
+    items_of_the_market(&Run::of(events.iter().cloned()));
+    // Who has put something may say so long after it, when others have put, too.
+    let mut late = events;
+    for at in 0..late.len() {
+        let is_put = |event: &Event| matches!(event.what, What::After { act: Act::Put, .. });
+        let put = late[at].clone();
+        let behind = late[at + 1..]
+            .iter()
+            .take_while(|it| it.thread != put.thread);
+        let behind = behind.take(20).count();
+        if is_put(&put) && at % 3 == 0 {
+            late[at..=at + behind].rotate_left(1);
+        }
+    }
+    items_of_the_market(&Run::of(late));
+    // Those of a pipe have no number, but an order.
+    let run = run("starter");
+    let sent = run.arrows.iter().filter(|arrow| {
+        matches!(arrow.what, Going::Item(_)) && name(&run, arrow.from.process) == "main"
+    });
+    let sent: Vec<_> = sent.map(|arrow| arrow.from.at).collect();
+    assert!(
+        sent.len() == 3 && sent.is_sorted_by(|one, other| one < other),
+        "{sent:?}"
+    );
+}
+
+fn items_of_the_market(run: &Run) {
     let items = run.arrows.iter();
     let items: Vec<_> = items
         .filter(|arrow| matches!(arrow.what, Going::Item(_)))
@@ -325,14 +405,14 @@ fn each_item_goes_from_who_has_put_it_to_who_gets_it() {
     assert_eq!(items.len(), 100);
     for item in items {
         assert!(item.from.at < item.to.at);
-        let (seller, buyer) = (name(&run, item.from.process), item.to.process);
+        let (seller, buyer) = (name(run, item.from.process), item.to.process);
         // Next, it takes this seller's lock.
         let locks = run.bars.iter().filter(|bar| bar.process == buyer);
         let mut locks = locks.filter(|bar| matches!(bar.doing, Doing::Hold { .. }));
         let lock = locks.find(|bar| item.to.at < bar.from).unwrap();
         let lock = run.name(lock.object().unwrap());
         let number: usize = lock.strip_prefix("lock ").unwrap().parse().unwrap();
-        assert_eq!(seller, format!("seller {}", number - 1));
+        assert_eq!(seller, format!("seller {}", number - 2));
     }
 }
 
@@ -398,6 +478,30 @@ fn who_waits_in_vain_waits() {
     assert_eq!(waits, [Act::Get, Act::Join]);
 }
 
+fn who_has_to_wait_waits() {
+    let run = run("patience");
+    let is = |of: Act| {
+        let acts = run
+            .acts()
+            .filter(move |bar| matches!(bar.doing, Doing::Act { act, .. } if act == of));
+        acts.map(|bar| (name(&run, bar.process), bar.is_wait()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(is(Act::Get)[..2], [("main", false), ("main", true)]);
+    let puts = is(Act::Put);
+    assert_eq!(puts.len(), 4);
+    assert_eq!((puts[0], puts[3]), (("main", false), ("child", true)));
+}
+
+fn who_waits_for_ever_waits_for_somebody() {
+    let mut program = Command::new(env::current_exe().unwrap());
+    program.arg("stuck");
+    let story = sentences(&Run::until_still(program).unwrap(), &all());
+    let last = story.last().unwrap();
+    let told = "main waits for the end of child, at common/onlookers/tests/timeline.rs:";
+    assert!(last.starts_with(told), "{story:?}");
+}
+
 fn a_manager_serves() {
     let run = run("servants");
     let served = |kind: &str| {
@@ -415,13 +519,15 @@ fn a_manager_serves() {
 /// Nothing goes back in time, lasts longer than its process, or is held by two.
 fn is_in_order(run: &Run) {
     for arrow in &run.arrows {
-        assert!(arrow.from.at <= arrow.to.at, "{arrow:?}");
+        let (from, to) = (arrow.from.at, arrow.to.at);
+        assert!(from <= to && from.time <= to.time, "{arrow:?}");
     }
     let mut held = BTreeMap::new();
     for bar in &run.bars {
         let process = &run.processes[bar.process];
         let ends = process.end.is_some_and(|(end, _)| end < bar.to);
         assert!(process.born <= bar.from && bar.from <= bar.to, "{bar:?}");
+        assert!(bar.from.time <= bar.to.time, "{bar:?}");
         assert!(!ends, "{}: {bar:?}", process.name);
         if let Doing::Hold { object, .. } = bar.doing {
             let before = held.insert(object, bar.to);
@@ -440,10 +546,7 @@ fn a_run_is_in_order() {
 /// middle of it; and also what no program leaves out, but may overwrite.
 fn what_was_not_written_down_is_missed_by_nobody() {
     for (name, _) in PROGRAMS {
-        let trace = Trace::in_memory(1_000_000).unwrap();
-        let output = Program::start(program(name, trace.path())).wait();
-        assert!(output.status.success());
-        let events: Vec<Event> = trace.events().collect();
+        let events = events(name);
         let check = |events: Vec<Event>, is_record: bool| {
             let run = Run::of(events);
             is_in_order(&run);
@@ -464,6 +567,12 @@ fn what_was_not_written_down_is_missed_by_nobody() {
             some.map(|(_, event)| event.clone()).collect()
         };
         check(but(&|at, event| last[&event.thread] == at), true);
+        // Who was stopped before it has looked at the clock.
+        let mut late = events.clone();
+        late.iter_mut()
+            .step_by(5)
+            .for_each(|it| it.time += Duration::from_secs(1));
+        check(late, true);
         for each in 2..12 {
             check(but(&|at, _| (at * at / 3) % each == 0), false);
             check(but(&|at, _| (at * at / 3) % each == 1), false);
@@ -585,7 +694,7 @@ impl Rules {
             };
             assert!(start == "s" && finish == "f" && sent <= came, "{ends:?}");
             for (at, track) in [(sent, one), (came, other)] {
-                let within = |(from, to): &(u64, u64)| from <= at && at <= to;
+                let within = |(from, to): &(u64, u64)| from <= at && (at < to || from == to);
                 let slices = self.slices.get(track);
                 let is_bound = slices.is_some_and(|slices| slices.iter().any(within));
                 assert!(is_bound, "flow {id} is at no slice: {ends:?}");
@@ -657,6 +766,69 @@ fn a_picture_is_whole() {
     roxmltree::Document::parse(&nothing).unwrap();
 }
 
+/// By where it is in the picture.
+fn a_picture_shows_who_waits_for_whom() {
+    let run = run("turns");
+    let picture = drawing::draw(&run, &all(), "it", "it");
+    let picture = roxmltree::Document::parse(&picture).unwrap();
+    let of = |node: &roxmltree::Node, key: &str| node.attribute(key).unwrap().to_owned();
+    let number = |node: &roxmltree::Node, key: &str| of(node, key).parse::<f64>().unwrap();
+    let find = |is: &dyn Fn(&roxmltree::Node) -> bool| picture.descendants().find(is).unwrap();
+    let text = |text: &'static str| find(&move |it| it.text() == Some(text));
+    let (first, second) = (number(&text("first"), "y"), number(&text("second"), "y"));
+    // In whose row a point is.
+    let row = |y: f64| match (y > first, y > second) {
+        (true, false) => "first",
+        (false, true) => "second",
+        (true, true) if first > second => "first",
+        _ => "second",
+    };
+    // The label stands in the bar.
+    let bar = |label: &'static str| {
+        let at = number(&text(label), "x");
+        let (from, to) = (
+            |it: &roxmltree::Node| number(it, "x"),
+            |it: &roxmltree::Node| number(it, "width"),
+        );
+        find(&|it| {
+            it.has_tag_name("rect")
+                && it.attribute("fill-opacity").is_none()
+                && number(it, "height") > 15.0
+                && from(it) < at
+                && at < from(it) + to(it)
+                && row(number(it, "y")) == row(number(&text(label), "y"))
+        })
+    };
+    let (one, other) = (bar("5→6"), bar("6→12"));
+    assert_eq!(
+        [&one, &other].map(|it| row(number(it, "y"))),
+        ["first", "second"]
+    );
+    let numbers = |path: &roxmltree::Node| -> Vec<f64> {
+        let path = of(path, "d");
+        let parts = path.split(|c: char| !c.is_ascii_digit() && c != '.');
+        parts.filter_map(|it| it.parse().ok()).collect()
+    };
+    let colour = of(&one, "fill");
+    let dashed = |it: &roxmltree::Node, dashes: &str| {
+        it.attribute("stroke-dasharray") == Some(dashes) && it.attribute("stroke") == Some(&colour)
+    };
+    // It waits from within the first one's bar to its own.
+    let wait = numbers(&find(&|it| dashed(it, "5 3")));
+    assert_eq!(row(wait[1]), "second");
+    assert!(
+        number(&one, "x") < wait[0] && (wait[2] - number(&other, "x")).abs() < 0.2,
+        "{wait:?}"
+    );
+    let arrow = numbers(&find(&|it| dashed(it, "3 3")));
+    assert_eq!([row(arrow[1]), row(arrow[3])], ["first", "second"]);
+    let end = number(&one, "x") + number(&one, "width");
+    assert!(
+        (arrow[0] - end).abs() < 0.2 && (arrow[2] - number(&other, "x")).abs() < 0.2,
+        "{arrow:?}"
+    );
+}
+
 fn a_picture_shows_what_is_chosen() {
     let run = run("turns");
     let with = |change: fn(&mut Choice)| {
@@ -691,6 +863,7 @@ fn a_long_run_is_shown_where_most_happens() {
     let best = others.max().unwrap();
     let found = shown(None);
     assert!(found >= best && best > 0, "{found} of {best}");
+    assert_eq!(shown(Some(0)), 0);
 }
 
 fn timeline(arguments: &[&str]) -> testing::Output {
