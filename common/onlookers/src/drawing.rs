@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::trace::{Act, ObjectId};
 use picture::{BLUE, FONT, GREEN, ORANGE, PURPLE, Svg, escape, width};
 
-use crate::run::{Bar, Doing, Going, Moment, Point, Run};
+use crate::run::{Arrow, Bar, Doing, Going, Moment, Point, Run};
 use crate::view::{Axis, Choice, View, time};
 use crate::words;
 
@@ -19,6 +19,8 @@ const BAR: f64 = 26.0;
 /// What is held leaves room below for what is waited for meanwhile.
 const HOLD: f64 = 20.0;
 const ROW: f64 = NAME + BAR + 8.0;
+/// So high is the end of an arrow whose other end is not shown.
+const STUB: f64 = 12.0;
 /// Beside a label, in its bar.
 const PADDING: f64 = 7.0;
 
@@ -32,7 +34,7 @@ const COLOURS: [&str; 4] = [ORANGE, BLUE, GREEN, PURPLE];
 pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
     let mut view = View::of(run, choice);
     if choice.is_to_scale {
-        view.arrows.clear(); // they would cover each other
+        (view.arrows, view.cut) = (Vec::new(), Vec::new()); // they would cover each other
     }
     let ends = (MARGIN + 4.0, WIDTH - MARGIN - 12.0);
     let labels = view.bars.iter().filter_map(|bar| {
@@ -84,6 +86,9 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
     for arrow in drawing.view.arrows.clone() {
         let (from, to) = (drawing.point(arrow.from), drawing.point(arrow.to));
         drawing.arrow(arrow.what, from, to);
+    }
+    for arrow in drawing.view.cut.clone() {
+        drawing.stub(&arrow);
     }
     for row in drawing.view.processes.clone() {
         drawing.end(row);
@@ -262,6 +267,33 @@ impl Drawing<'_> {
         ));
     }
 
+    /// The end of an arrow that is shown, towards the row of the other end, or where there is none,
+    /// away from its own.
+    fn stub(&mut self, arrow: &Arrow) {
+        let row = |point: Point| self.rows.get(&point.process).copied();
+        let down = if row(arrow.from) > row(arrow.to) {
+            -1.0
+        } else {
+            1.0
+        };
+        let ((x, y), style) = match self.view.shows(arrow.to.at) {
+            true => (
+                self.point(arrow.to),
+                format!("marker-end=\"url(#{}-head)\"", self.name),
+            ),
+            false => (self.point(arrow.from), String::new()),
+        };
+        let (wide, high) = (0.7 * STUB, down * STUB);
+        let (x, y) = match style.is_empty() {
+            false => (x - wide, y - down * (BAR / 2.0 - 2.0) - high),
+            true => (x, y + down * (BAR / 2.0 - 2.0)),
+        };
+        self.svg.element(format_args!(
+            "<path d=\"M{x:.1} {y:.1}l{wide:.1} {high:.1}\" stroke=\"currentColor\" \
+             stroke-width=\"1.5\" stroke-opacity=\"0.9\" {style}/>"
+        ));
+    }
+
     /// A stroke at the end of a life, and a cross at that of one that was cut off.
     fn end(&mut self, place: usize) {
         let process = &self.view.run.processes[place];
@@ -436,7 +468,8 @@ fn legend(view: &View) -> Vec<Sign> {
     if !view.services.is_empty() {
         sign(Shape::Tick, "a request");
     }
-    let goes = |is: &dyn Fn(Going) -> bool| view.arrows.iter().any(|arrow| is(arrow.what));
+    let arrows = || view.arrows.iter().chain(&view.cut);
+    let goes = |is: &dyn Fn(Going) -> bool| arrows().any(|arrow| is(arrow.what));
     if goes(&|what| matches!(what, Going::Item(_))) {
         sign(Shape::Going(""), "an item");
     }

@@ -48,6 +48,8 @@ pub struct View<'a> {
     pub bars: Vec<Bar>,
     /// What goes from one to another.
     pub arrows: Vec<Arrow>,
+    /// Items that come from before what is shown, or go on behind it.
+    pub cut: Vec<Arrow>,
     /// What managers do.
     pub services: Vec<Service>,
     /// When something begins or ends that is shown, one after the other.
@@ -102,6 +104,7 @@ impl<'a> View<'a> {
             processes: Vec::new(),
             bars: Vec::new(),
             arrows: Vec::new(),
+            cut: Vec::new(),
             services: Vec::new(),
             moments,
             left_out,
@@ -110,19 +113,25 @@ impl<'a> View<'a> {
             return view;
         };
         bars.retain(|bar| bar.from <= last && first <= bar.to);
+        let is_item = |arrow: &&Arrow| matches!(arrow.what, Going::Item(_));
+        let cut = arrows.iter().filter(is_item);
+        let cut = cut.filter(|arrow| view.shows(arrow.from.at) != view.shows(arrow.to.at));
+        let cut: Vec<Arrow> = cut.copied().collect();
         arrows.retain(|arrow| first <= arrow.from.at && arrow.to.at <= last);
         let is_seen = |place: &usize| {
             bars.iter().any(|bar| bar.process == *place)
                 || arrows
                     .iter()
-                    .any(|it| it.from.process == *place || it.to.process == *place)
+                    .chain(&cut)
+                    .flat_map(|it| [it.from, it.to])
+                    .any(|it| it.process == *place && view.shows(it.at))
         };
         view.processes = (0..run.processes.len()).filter(is_seen).collect();
         let services = run.services.iter().copied();
         let services = services.filter(|it| first <= it.at && it.at <= last);
         view.services = services.filter(|it| !is_hidden(Some(it.object))).collect();
         view.bars = bars;
-        view.arrows = arrows;
+        (view.arrows, view.cut) = (arrows, cut);
         view
     }
 

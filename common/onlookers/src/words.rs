@@ -14,7 +14,8 @@ pub fn all(view: &View) -> Vec<String> {
     let run = view.run;
     let name = |process: usize| run.processes[process].name.as_str();
     let mut all: Vec<(Moment, String)> = Vec::new();
-    for arrow in &view.arrows {
+    let come = view.cut.iter().filter(|arrow| view.shows(arrow.to.at));
+    for arrow in view.arrows.iter().chain(come) {
         let (from, to) = (name(arrow.from.process), name(arrow.to.process));
         let text = match arrow.what {
             Going::Spawn => format!("{from} starts {to}."),

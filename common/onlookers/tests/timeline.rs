@@ -10,12 +10,12 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use common::trace::{Act, Event, Trace, What};
+use common::trace::{Act, Event, Outcome, Trace, What};
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
-use onlookers::run::{Arrow, Doing, Going, Run};
+use onlookers::run::{Arrow, Bar, Doing, Going, Run};
 use onlookers::view::{Choice, View};
 use onlookers::{chrome, drawing, words};
 use serde_json::Value as Json;
@@ -73,6 +73,7 @@ fn main() {
         a_picture_shows_who_waits_for_whom,
         a_picture_shows_what_is_chosen,
         a_long_run_is_shown_where_most_happens,
+        an_item_is_shown_though_its_other_end_is_not,
         the_command_writes_its_files,
         the_command_says_what_to_do,
     ];
@@ -649,12 +650,19 @@ fn what_is_left_is_counted() {
 
 fn a_refusal_at_once_is_no_wait() {
     let run = run("heirs");
-    let main = run
-        .bars
-        .iter()
-        .filter(|bar| name(&run, bar.process) == "main" && bar.is_wait());
-    // The system may stop it in the middle of a few.
-    assert!(main.count() < 50);
+    // The system may stop somebody in the middle of it.
+    let is_long = |bar: &Bar| bar.to.time - bar.from.time >= Duration::from_micros(100);
+    let is_refused = |bar: &Bar| {
+        let Doing::Act { act, outcome, .. } = bar.doing else {
+            return false;
+        };
+        matches!(act, Act::Get | Act::Lock) && outcome == Some(Outcome::TimedOut)
+    };
+    let refused: Vec<&Bar> = run.acts().filter(|bar| is_refused(bar)).collect();
+    assert_eq!(refused.len(), 100 + 100);
+    for bar in refused {
+        assert_eq!(bar.is_wait(), is_long(bar), "{bar:?}");
+    }
 }
 
 /// The rules of the format, without which it shows something else, or nothing.
@@ -864,6 +872,37 @@ fn a_long_run_is_shown_where_most_happens() {
     let found = shown(None);
     assert!(found >= best && best > 0, "{found} of {best}");
     assert_eq!(shown(Some(0)), 0);
+}
+
+fn an_item_is_shown_though_its_other_end_is_not() {
+    let run = run("market");
+    for skip in (0..300).step_by(15) {
+        let choice = Choice {
+            steps: 15,
+            skip: Some(skip),
+            ..Choice::default()
+        };
+        let view = View::of(&run, &choice);
+        let items = || {
+            let items = run.arrows.iter();
+            items.filter(|arrow| matches!(arrow.what, Going::Item(_)))
+        };
+        let left = items().filter(|it| view.shows(it.from.at) && !view.shows(it.to.at));
+        let came = items().filter(|it| view.shows(it.to.at));
+        let (left, came) = (left.count(), came.count());
+        let told = sentences(&run, &choice);
+        let told = told.iter().filter(|it| it.contains(" gets what "));
+        assert_eq!(told.count(), came);
+        let picture = drawing::draw(&run, &choice, "it", "it");
+        let picture = roxmltree::Document::parse(&picture).unwrap();
+        let has = |node: &roxmltree::Node, key, value| node.attribute(key) == Some(value);
+        let drawn = picture
+            .descendants()
+            .filter(|it| has(it, "stroke-opacity", "0.9"));
+        assert_eq!(drawn.clone().count(), left + came);
+        let heads = drawn.filter(|it| it.has_attribute("marker-end"));
+        assert_eq!(heads.count(), came);
+    }
 }
 
 fn timeline(arguments: &[&str]) -> testing::Output {
