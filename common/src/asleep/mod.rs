@@ -16,7 +16,6 @@ mod system;
 mod table;
 mod waits;
 
-use std::cell::Cell;
 use std::cmp::Reverse;
 use std::fmt;
 use std::io;
@@ -167,22 +166,13 @@ impl Drop for Noted {
                 trace::awake();
             }
         }
-        IS_NOTED.set(false);
     }
-}
-
-thread_local! {
-    /// Whether this thread is noted. Its naps may be waits with a limit.
-    static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Noted {
     fn down(what: fmt::Arguments<'_>, deadline: Deadline, upon: Upon) -> Option<Self> {
         let (family, mine) = (family::family()?, family::mine()?);
         let is_limited = deadline.is_limited();
-        if is_limited && IS_NOTED.get() {
-            return None;
-        }
         if !is_limited {
             trace::asleep(deadline.caller, upon.process(), || {
                 what.to_string().replace(OWNER, &family.owner(upon))
@@ -190,7 +180,6 @@ impl Noted {
         }
         let note = |cell| family.note(mine, cell, what, deadline.caller);
         let sleep = family.table().fall_asleep(mine, is_limited, upon, note)?;
-        IS_NOTED.set(true);
         Some(Noted {
             family,
             sleep,
