@@ -491,6 +491,29 @@ fn what_another_sleep_says_is_not_taken_for_this_one() {
     holds(another_sleep);
 }
 
+/// In one order of its steps: there is one thread.
+#[test]
+fn a_sleep_leaves_nothing_behind() {
+    loom::model(|| {
+        let family = Family::new(Broken::Nothing, 1);
+        let table = family.table();
+        for is_limited in [true, false] {
+            for _ in 0..=table::CELLS {
+                table.wake_up(family.fall_asleep(0, is_limited));
+            }
+            assert_eq!(table.sleepers(0, is_limited).count(), 0, "all awake");
+            family.fall_asleep(0, is_limited);
+        }
+        // Killed, and the next one has its place.
+        family.ends(0);
+        assert_eq!(family.claim(0), Some(0));
+        family.is_born(0);
+        for is_limited in [true, false] {
+            assert_eq!(table.sleepers(0, is_limited).count(), 0, "awake as yet");
+        }
+    });
+}
+
 #[test]
 fn found_a_limit_that_was_not_seen() {
     finds(Broken::AnyLimit, a_limit);

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ fn main() {
         who_runs_another_program,
         a_circle_that_another_thread_may_open,
         who_has_ended_long_ago,
+        another_wait_has_words_of_its_own,
+        another_owner_of_a_lock,
         who_sleeps_again_and_again_goes_on,
         who_naps_within_a_wait_waits_once,
         descriptors_that_were_closed,
@@ -116,6 +119,10 @@ fn look_until(pid: u32, wanted: &[&str]) -> String {
             false => Err(seen),
         }
     })
+}
+
+fn is_table(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|it| it.to_string_lossy().contains("mp-who-waits"))
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -255,16 +262,21 @@ fn who_runs_another_program() {
     let [execs, waits] = children(program.pid())[..] else {
         panic!("{seen}")
     };
+    let files = fs::read_dir(format!("/proc/{execs}/fd")).unwrap();
+    let mut files = files.map(|it| it.unwrap().path());
+    assert!(!files.any(|path| is_table(&path)), "it has not got it");
     signal(execs, Signal::SIGKILL);
     let wanted = ") has ended, or runs another program\n";
     look_until(waits, &["1 of 2 living", wanted]);
 }
 
 fn a_circle_that_another_thread_may_open() {
-    let program = start("open-circle");
-    let seen = look_until(program.pid(), &["2 of 2 living processes wait\n"]);
-    assert_eq!(seen.matches(" waits for the lock").count(), 2, "{seen}");
-    assert!(!seen.contains("circle"), "{seen}");
+    for name in ["open-circle", "lock-of-a-third"] {
+        let program = start(name);
+        let seen = look_until(program.pid(), &["2 of 3 living processes wait\n"]);
+        assert!(seen.matches(" waits for the lock").count() >= 2, "{seen}");
+        assert!(!seen.contains("circle"), "{seen}");
+    }
 }
 
 fn who_has_ended_long_ago() {
@@ -279,6 +291,44 @@ fn who_has_ended_long_ago() {
     assert_eq!(ended[8], "  and 12 more have ended");
     let conclusion = seen.lines().last().unwrap();
     assert!(conclusion.ends_with(" and 5 more."), "{conclusion}");
+}
+
+fn another_wait_has_words_of_its_own() {
+    let program = start("two-waits");
+    look_until(
+        program.pid(),
+        &[" s, with a limit; it holds the lock made at"],
+    );
+    let seen = look_until(program.pid(), &[") is stopped\n"]);
+    assert!(!seen.contains(" waits for "), "{seen}");
+    let start = Instant::now();
+    signal(program.pid(), Signal::SIGCONT);
+    let seen = look_until(program.pid(), &["1 of 1 living process wait\n"]);
+    let most = start.elapsed().as_secs();
+    let nap = seen.lines().nth(2).unwrap();
+    let is_it = |took| nap == format!("    for {took} s, with a limit");
+    assert!(
+        (0..=most).any(is_it),
+        "not since the first wait, nor with its lock: {seen}"
+    );
+}
+
+/// Who waits did not run while the lock changed hands.
+fn another_owner_of_a_lock() {
+    let program = start("lock-of-two");
+    look_until(
+        program.pid(),
+        &["main (pid", ") is stopped\n", ", which main (pid"],
+    );
+    let [waits, _] = children(program.pid())[..] else {
+        panic!("two children")
+    };
+    signal(waits, Signal::SIGSTOP);
+    look_until(waits, &["    and it is stopped\n"]);
+    signal(program.pid(), Signal::SIGCONT);
+    look_until(waits, &["it holds the lock"]);
+    signal(waits, Signal::SIGCONT);
+    look_until(waits, &[", which \"second\" (pid"]);
 }
 
 fn who_sleeps_again_and_again_goes_on() {
@@ -383,10 +433,7 @@ fn a_table_full_of_nonsense() {
     }
     let files = fs::read_dir(format!("/proc/{}/fd", shop.pid())).unwrap();
     let mut paths = files.map(|it| it.unwrap().path());
-    let is_table = |path: &std::path::PathBuf| {
-        fs::read_link(path).is_ok_and(|it| it.to_str().unwrap().contains("mp-who-waits"))
-    };
-    let path = paths.find(is_table).unwrap();
+    let path = paths.find(|path| is_table(path)).unwrap();
     let opened = File::options().read(true).write(true).open(path).unwrap();
     let size = opened.metadata().unwrap().len() as usize;
     assert!(opened.set_len(0).is_err(), "nobody can make it shorter");

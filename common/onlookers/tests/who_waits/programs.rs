@@ -14,14 +14,21 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 15] = [
+const ALL: [(&str, fn()); 18] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
     ("execs", execs),
-    ("open-circle", open_circle),
+    ("open-circle", || {
+        open_circle(|never, _| drop(never.get_timeout(LONG)));
+    }),
+    ("lock-of-a-third", || {
+        open_circle(|_, of_a_third| drop(of_a_third.lock_timeout(LONG)));
+    }),
     ("many", many),
+    ("two-waits", two_waits),
+    ("lock-of-two", lock_of_two),
     ("restless", restless),
     ("pool", pool),
     ("closes", closes),
@@ -126,25 +133,67 @@ fn execs() {
 }
 
 /// Two processes wait for each other's locks, but one's is held by a thread that may go on.
-fn open_circle() {
+fn open_circle(waits: fn(&Queue<u32>, &Lock)) {
     let (never, ready, go) = (never(), never(), never());
-    let [its, others] = [(); 2].map(|()| Lock::new().unwrap());
+    let [its, others, of_a_third] = [(); 3].map(|()| Lock::new().unwrap());
     let other = || {
         let _others = others.lock().unwrap();
         ready.put(&0).unwrap();
         go.get().unwrap();
         drop(its.lock_timeout(LONG));
     };
-    let _other = Process::spawn("other", other).unwrap();
+    let third = || {
+        let _of_a_third = of_a_third.lock().unwrap();
+        ready.put(&0).unwrap();
+        sleep(LONG);
+    };
+    let _two = [
+        Process::spawn("other", other).unwrap(),
+        Process::spawn("third", third).unwrap(),
+    ];
+    ready.get().unwrap();
     ready.get().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             let _its = its.lock().unwrap();
             go.put(&0).unwrap();
-            never.get_timeout(LONG)
+            waits(&never, &of_a_third);
         });
         drop(others.lock_timeout(LONG));
     });
+}
+
+/// With a lock, and without, and stops in between.
+fn two_waits() {
+    let (never, lock) = (never(), Lock::new().unwrap());
+    let held = lock.lock().unwrap();
+    never.get_timeout(Duration::from_secs(2)).unwrap_err();
+    drop(held);
+    raise(Signal::SIGSTOP).unwrap();
+    never.get_timeout(LONG).unwrap_err();
+}
+
+/// Stops while a child waits for its lock, and gives it to another.
+fn lock_of_two() {
+    let (never, lock) = (never(), Lock::new().unwrap());
+    let go = [(); 2].map(|()| Queue::new().unwrap());
+    let waits = || {
+        go[0].get().unwrap();
+        drop(lock.lock_timeout(LONG));
+    };
+    let _waits = Process::spawn("waits", waits).unwrap();
+    let second = || {
+        go[1].get().unwrap();
+        let _held = lock.lock().unwrap();
+        never.get_timeout(LONG).map(drop)
+    };
+    let mut second = Process::spawn("second", second).unwrap();
+    let held = lock.lock().unwrap();
+    go[0].put(&()).unwrap();
+    raise(Signal::SIGSTOP).unwrap();
+    drop(held);
+    go[1].put(&()).unwrap();
+    second.join_timeout(LONG).unwrap();
 }
 
 fn many() {
