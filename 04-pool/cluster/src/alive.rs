@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use async_nats::Subscriber;
+use async_nats::connection::State;
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
@@ -86,7 +87,8 @@ impl Cluster {
     pub(crate) fn say_goodbye(&self, name: &str) -> Result<()> {
         self.wait(async {
             self.client().publish(self.alive(name), BYE.into()).await?;
-            Ok(self.client().flush().await?)
+            let said = timeout(self.options().patience(), self.client().flush()).await;
+            Ok(said.context("gave up waiting to say goodbye: the server does not answer")??)
         })
     }
 
@@ -96,28 +98,45 @@ impl Cluster {
 }
 
 impl Watch {
-    /// Waits for the next change.
+    /// Waits for the next change; none if there is none in time.
     ///
     /// # Errors
-    /// The connection is closed for good.
-    pub fn wait(&mut self) -> Result<Change> {
+    /// The server does not answer.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<Change>> {
+        self.cluster.ensure_parent()?;
+        let (start, mut connected) = (Instant::now(), Instant::now());
         loop {
+            let patience = self.cluster.options().patience();
+            if self.cluster.client().connection_state() == State::Connected {
+                connected = Instant::now();
+            }
+            ensure!(
+                connected.elapsed() < patience,
+                "gave up after {patience:?} waiting for the server"
+            );
             let silent = |(_, (heard, dead)): &(&String, &mut (Instant, bool))| {
                 !*dead && heard.elapsed() >= SILENCE
             };
             if let Some((who, (_, dead))) = self.known.iter_mut().find(silent) {
                 *dead = true;
-                return Ok(Change::Silent(who.clone()));
+                return Ok(Some(Change::Silent(who.clone())));
             }
             let alive = self.known.values().filter(|(_, dead)| !dead);
             let next = alive
                 .map(|(heard, _)| SILENCE.saturating_sub(heard.elapsed()))
                 .min();
-            let next = next.unwrap_or(Duration::from_secs(3600));
+            let next = next
+                .unwrap_or(SILENCE)
+                .min(limit.saturating_sub(start.elapsed()));
             let message = self
                 .cluster
                 .wait(async { timeout(next, self.messages.next()).await });
-            let Ok(message) = message else { continue };
+            let Ok(message) = message else {
+                if start.elapsed() >= limit {
+                    return Ok(None);
+                }
+                continue;
+            };
             let message = message.context("the connection is closed")?;
             let who = message
                 .subject
@@ -127,13 +146,13 @@ impl Watch {
                 .replace('_', " ");
             if *message.payload == *BYE {
                 if self.known.remove(&who).is_some() {
-                    return Ok(Change::Left(who));
+                    return Ok(Some(Change::Left(who)));
                 }
                 continue;
             }
             match self.known.insert(who.clone(), (Instant::now(), false)) {
-                None => return Ok(Change::Came(who)),
-                Some((_, true)) => return Ok(Change::Back(who)),
+                None => return Ok(Some(Change::Came(who))),
+                Some((_, true)) => return Ok(Some(Change::Back(who))),
                 Some((_, false)) => {}
             }
         }

@@ -12,6 +12,7 @@ use async_nats::jetstream::context::{
 use async_nats::jetstream::stream::{Config, Stream};
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, ServerAddr};
+use futures_util::StreamExt;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
@@ -96,7 +97,7 @@ impl Cluster {
             .timeout(ANSWER)
             .ack_timeout(ANSWER);
         let jetstream = threads.wait(async { builder.build(client.clone()) });
-        Ok(Cluster(Arc::new(Inner {
+        let cluster = Cluster(Arc::new(Inner {
             job,
             options,
             url,
@@ -104,7 +105,39 @@ impl Cluster {
             jetstream,
             threads,
             _server: server,
-        })))
+        }));
+        if cluster.options().role.is_none() {
+            cluster.wait(cluster.be_alone())?;
+            if cluster.options().anew {
+                cluster.remove()?;
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// Two parents would share a job's tasks, and the first to end would end it for both. So each
+    /// answers who asks whether there is one. The server says at once if nobody hears a question.
+    async fn be_alone(&self) -> Result<()> {
+        let question = self.subject("parent", "there");
+        ensure!(
+            self.client()
+                .request(question.clone(), "".into())
+                .await
+                .is_err(),
+            "the job {:?} has a parent that runs; --job gives this one another name",
+            self.job()
+        );
+        let mut asked = self.client().subscribe(question).await?;
+        self.client().flush().await?;
+        let client = self.client().clone();
+        self.threads().spawn(async move {
+            while let Some(message) = asked.next().await {
+                if let Some(who) = message.reply {
+                    drop(client.publish(who, "".into()).await);
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Removes all that the job has stored at the server. The parent calls it when all is done.
@@ -113,6 +146,10 @@ impl Cluster {
     /// The server cannot be reached.
     pub fn end(self) -> Result<()> {
         self.ensure_parent()?;
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<()> {
         let names = ["tasks", "results", "items", "ends", "counted"];
         let mut names: Vec<String> = names.iter().map(|name| self.name(name)).collect();
         names.push(format!("KV_{}", self.job()));
@@ -126,7 +163,6 @@ impl Cluster {
                 })
                 .await?;
             }
-            self.client().flush().await?;
             Ok(())
         })
     }
@@ -240,6 +276,13 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Sends what must be stored once.
+    pub(crate) async fn store(&self, subject: &str, payload: Vec<u8>) -> Result<()> {
+        let sent = self.publish(subject, HeaderMap::new(), payload).await?;
+        ensure!(sent != Sent::Full, "the server has no room for {subject}");
+        Ok(())
     }
 
     /// Sends until the server says what it has made of it. Sent twice, it must count once: so says

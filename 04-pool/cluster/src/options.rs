@@ -27,6 +27,9 @@ pub struct Options {
     /// program's name]
     #[arg(long, value_name = "NAME")]
     pub job: Option<String>,
+    /// Forgets what an earlier life of the parent has left at the server
+    #[arg(long)]
+    pub anew: bool,
     /// Which part this process is, such as "worker"; without it, the parent
     #[arg(long, value_name = "NAME")]
     pub role: Option<String>,

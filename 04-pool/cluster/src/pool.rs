@@ -5,7 +5,7 @@
 //! be taken for dead: then another does the task again. The stream of outcomes takes one for each
 //! id.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::{self, Debug, Display};
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use std::{fs, process};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::HeaderMap;
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{Config, Stream};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, poll};
 use serde::de::DeserializeOwned;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Sent};
 use crate::process::Process;
-use crate::pull::{Pull, TAKERS, once, work_queue};
+use crate::pull::{Pull, SILENCE, TAKERS, once, restore, work_queue};
 use crate::reader::Reader;
 
 /// The role of a worker.
@@ -36,10 +36,14 @@ const DELIVERIES: u64 = 5;
 const UNDER_WAY: usize = 1000;
 /// So many tasks are sent before the server has confirmed the first of them.
 const UNCONFIRMED: usize = 64;
+/// Characters of an error's text.
+const TEXT: usize = 1000;
+/// What a message needs beside what it carries.
+const HEADER: usize = 64;
 /// How often the parent looks whether its workers run.
 const LOOK: Duration = Duration::from_millis(100);
-/// After such a silence it looks whether the server has forgotten tasks.
-const SILENCE: Duration = Duration::from_secs(5);
+/// So many ends of each worker, and no outcome between them, are too many.
+const ENDS: usize = 1000;
 
 /// Why a task has no result.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -73,6 +77,8 @@ impl std::error::Error for TaskError {}
 #[derive(Serialize, Deserialize)]
 struct Outcome {
     worker: String,
+    /// Of the arguments. Who starts a job again with others must not take this for theirs.
+    hash: u64,
     result: Result<Vec<u8>, TaskError>,
 }
 
@@ -99,6 +105,8 @@ pub struct Pool<'p, A, R> {
     early: HashMap<u64, Outcome>,
     ready: VecDeque<(u64, Outcome)>,
     heard: Instant,
+    /// How many workers have ended since then.
+    ends: usize,
     from_before: usize,
     by_worker: BTreeMap<String, u64>,
     arguments: PhantomData<fn(A)>,
@@ -126,7 +134,7 @@ impl Cluster {
     /// started elsewhere, with `--role worker`. In a worker: does tasks until the job has ended,
     /// and then ends the process.
     ///
-    /// A parent that was killed, and is started again with the same server and job, hands in the
+    /// A parent that was killed, and is started again with the same server and job, must hand in the
     /// same tasks in the same order; those that have an outcome are not done again.
     ///
     /// # Errors
@@ -149,7 +157,7 @@ impl Cluster {
         self.ensure_parent()?;
         let (tasks, results) = self.wait(async {
             let results = self.stream("results", once()).await?;
-            let tasks = self.stream("tasks", work_queue()).await?;
+            let tasks = tasks_of::<A, R>(self).await?;
             Pull::new(self, "tasks", &tasks).await?; // before anybody asks for it
             anyhow::Ok((tasks, results))
         })?;
@@ -168,6 +176,7 @@ impl Cluster {
             early: HashMap::new(),
             ready: VecDeque::new(),
             heard: Instant::now(),
+            ends: 0,
             from_before: 0,
             by_worker: BTreeMap::new(),
             arguments: PhantomData,
@@ -264,8 +273,17 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         while let Some((id, outcome)) = self.ready.pop_front() {
             self.apply(id, outcome)?;
         }
+        let most = ENDS * self.workers.len();
         for worker in &mut self.workers {
-            worker.revive(&self.cluster)?;
+            // However it has ended: a task may do that, too.
+            if let Some(status) = worker.ended()? {
+                self.ends += 1;
+                ensure!(
+                    self.ends < most,
+                    "the workers end again and again, the last one so: {status}"
+                );
+                worker.start_again(&self.cluster)?;
+            }
         }
         if self.heard.elapsed() > SILENCE && !self.pending.is_empty() {
             self.heard = Instant::now();
@@ -282,7 +300,7 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         let Some(message) = message else {
             return Ok(());
         };
-        self.heard = Instant::now();
+        (self.heard, self.ends) = (Instant::now(), 0);
         let id = message.subject.rsplit('.').next().unwrap_or_default();
         let id = id
             .parse()
@@ -300,6 +318,12 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         let Some(pending) = self.pending.remove(&id) else {
             return Ok(());
         };
+        ensure!(
+            outcome.hash == hash(&pending.payload),
+            "task {id} had other arguments when the job {:?} was begun: give this one another \
+             name with --job, or begin it anew with --anew",
+            self.cluster.job()
+        );
         *self.by_worker.entry(outcome.worker).or_default() += 1;
         match outcome.result {
             Ok(result) => {
@@ -317,30 +341,11 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
         Ok(())
     }
 
-    /// A server that has lost power may have lost what it had acknowledged just before. Then it has
-    /// no task, or others than its account of who has which says; and yet outcomes are missing.
     fn send_what_was_forgotten(&mut self) -> Result<()> {
-        let (cluster, tasks) = (&self.cluster, &self.tasks);
-        let forgotten = cluster.wait(async {
-            let there = async || tasks.get_info().await;
-            let there = cluster
-                .patiently("for the tasks", there)
-                .await?
-                .state
-                .messages;
-            let account = async || tasks.consumer_info(TAKERS).await;
-            let account = cluster.patiently("for the tasks", account).await?;
-            let expected = account.num_ack_pending as u64 + account.num_pending;
-            let forgotten = there == 0 || there != expected;
-            if forgotten {
-                // It would wait for numbers above those that it has seen.
-                let delete = async || tasks.delete_consumer(TAKERS).await;
-                cluster.patiently("for the tasks", delete).await?;
-                Pull::new(cluster, "tasks", tasks).await?;
-            }
-            anyhow::Ok(forgotten)
-        })?;
-        if forgotten && self.sending.is_empty() {
+        let missing = self
+            .cluster
+            .wait(restore(&self.cluster, "tasks", &self.tasks))?;
+        if missing && self.sending.is_empty() {
             let all = self
                 .pending
                 .iter()
@@ -373,7 +378,7 @@ where
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let worker = format!("{}/{}", host.trim(), process::id());
     let mut pull = cluster.wait(async {
-        let tasks = cluster.stream("tasks", work_queue()).await?;
+        let tasks = tasks_of::<A, R>(cluster).await?;
         Pull::new(cluster, "tasks", &tasks).await
     })?;
     loop {
@@ -384,44 +389,37 @@ where
             continue;
         };
         let id: u64 = held.id().parse().context("no task's subject")?;
-        let result = match postcard::from_bytes::<A>(held.payload()) {
-            Err(error) => Err(TaskError::Failed(
-                format!("task {id}"),
-                format!("its arguments are of another type: {error}"),
-            )),
-            Ok(arguments) => {
-                let name = format!("task {id}, {arguments:?},");
-                if held.deliveries > DELIVERIES {
-                    Err(TaskError::GivenUp(name, DELIVERIES))
-                } else {
-                    run(&task, arguments, &name)
-                }
+        let arguments = || postcard::from_bytes::<A>(held.payload());
+        let name = || match arguments() {
+            Ok(arguments) => short(format!("task {id}, {arguments:?},")),
+            Err(_) => format!("task {id}"),
+        };
+        let result = match arguments() {
+            Err(error) => {
+                let error = format!("its arguments are of another type: {error}");
+                Err(TaskError::Failed(name(), error))
             }
+            Ok(_) if held.deliveries > DELIVERIES => Err(TaskError::GivenUp(name(), DELIVERIES)),
+            Ok(arguments) => run(&task, arguments, name),
         };
         let mut outcome = Outcome {
             worker: worker.clone(),
+            hash: hash(held.payload()),
             result,
         };
+        let mut payload = postcard::to_stdvec(&outcome)?;
+        let most = cluster.client().server_info().max_payload - HEADER;
+        if payload.len() > most {
+            let error = format!("its result is larger than the server's {most} bytes");
+            outcome.result = Err(TaskError::Failed(name(), error));
+            payload = postcard::to_stdvec(&outcome)?;
+        }
         let subject = cluster.subject("results", id);
-        let send = |outcome: &Outcome| -> Result<()> {
-            let payload = postcard::to_stdvec(outcome)?;
-            let most = cluster.client().server_info().max_payload;
-            ensure!(
-                payload.len() < most,
-                "its result is larger than {most} bytes"
-            );
-            let sent = cluster.publish(&subject, HeaderMap::new(), payload);
-            cluster.wait(sent).map(drop)
-        };
-        if let Err(error) = send(&outcome) {
+        if let Err(error) = cluster.wait(cluster.store(&subject, payload)) {
             if cluster.wait(pull.is_over()) {
                 return Ok(());
             }
-            outcome.result = Err(TaskError::Failed(
-                format!("task {id}"),
-                format!("{error:#}"),
-            ));
-            send(&outcome)?;
+            return Err(error);
         }
         cluster.wait(held.finish());
     }
@@ -430,18 +428,18 @@ where
 fn run<A, R: Serialize>(
     task: impl Fn(A) -> Result<R>,
     arguments: A,
-    name: &str,
+    name: impl Fn() -> String,
 ) -> Result<Vec<u8>, TaskError> {
     // Its message is in the error that the parent gets.
     let hook = take_hook();
     set_hook(Box::new(|_| ()));
     let result = catch_unwind(AssertUnwindSafe(|| task(arguments)));
     set_hook(hook);
-    let failed = |error: String| TaskError::Failed(name.to_owned(), error);
+    let failed = |error: String| TaskError::Failed(name(), short(error));
     match result {
         Ok(Ok(result)) => postcard::to_stdvec(&result).map_err(|error| failed(error.to_string())),
         Ok(Err(error)) => Err(failed(format!("{error:#}"))),
-        Err(panic) => Err(TaskError::Panicked(name.to_owned(), text(&*panic))),
+        Err(panic) => Err(TaskError::Panicked(name(), short(text(&*panic)))),
     }
 }
 
@@ -449,4 +447,39 @@ fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no text".to_owned())
+}
+
+/// An error must fit into a message, and arguments may be large.
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// FNV-1a. Not the library's, which may be another in the next version of Rust.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The queue of tasks, which says of what types they are.
+async fn tasks_of<A, R>(cluster: &Cluster) -> Result<Stream> {
+    let ours = short(type_name::<fn(A) -> R>().to_owned());
+    let config = Config {
+        description: Some(ours.clone()),
+        ..work_queue()
+    };
+    let stream = cluster.stream("tasks", config).await?;
+    let theirs = stream.cached_info().config.description.as_deref();
+    ensure!(
+        theirs == Some(&ours),
+        "the tasks of the job {:?} are of the type {}, and those of this program of {ours}: is it \
+         another version, or another job?",
+        cluster.job(),
+        theirs.unwrap_or("unknown"),
+    );
+    Ok(stream)
 }

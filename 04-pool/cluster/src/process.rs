@@ -5,7 +5,7 @@ use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -79,11 +79,8 @@ impl Process {
     /// # Errors
     /// It has failed.
     pub fn join(&mut self) -> Result<()> {
-        if let Some(child) = &mut self.child {
-            let status = child.wait()?;
-            ensure!(status.success(), "{} failed: {status}", self.name);
-        }
-        Ok(())
+        self.wait()?;
+        self.check()
     }
 
     /// Sends it a signal, if it is here.
@@ -99,15 +96,34 @@ impl Process {
 
     /// Starts it again if a signal has ended it. Whether it was so.
     pub(crate) fn revive(&mut self, cluster: &Cluster) -> Result<bool> {
-        let Some(status) = self.ended()? else {
-            return Ok(false);
-        };
-        if status.signal().is_some() {
-            self.child = Some(cluster.start(&self.name)?);
+        let killed = |status: ExitStatus| status.signal().is_some();
+        if self.ended()?.is_some_and(killed) {
+            self.start_again(cluster)?;
             return Ok(true);
         }
-        ensure!(status.success(), "{} failed: {status}", self.name);
+        self.check()?;
         Ok(false)
+    }
+
+    /// Waits for its end, however that is.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        if let Some(child) = &mut self.child {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn start_again(&mut self, cluster: &Cluster) -> Result<()> {
+        self.child = Some(cluster.start(&self.name)?);
+        Ok(())
+    }
+
+    /// Fails if it has failed.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.ended()? {
+            Some(status) if !status.success() => bail!("{} failed: {status}", self.name),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -24,6 +24,9 @@ const AT_IT: Duration = Duration::from_millis(500);
 /// An empty queue answers after that.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// After such a silence the parent looks whether the server has mislaid something.
+pub const SILENCE: Duration = Duration::from_secs(5);
+
 /// A stream that gives each message to one taker, and removes it when that has finished.
 pub fn work_queue() -> stream::Config {
     stream::Config {
@@ -40,6 +43,26 @@ pub fn once() -> stream::Config {
         discard_new_per_subject: true,
         ..stream::Config::default()
     }
+}
+
+/// A server that was killed, or has lost power, may have other messages than its account of who has
+/// which says: it has lost what it had acknowledged, or has again what was finished, and gives that
+/// to nobody. Then the account is made anew, and what is there is given out once more. Says whether
+/// messages may be missing.
+pub async fn restore(cluster: &Cluster, what: &'static str, stream: &Stream) -> Result<bool> {
+    Pull::new(cluster, what, stream).await?; // if that account is lost, too
+    let there = async || stream.get_info().await;
+    let there = cluster.patiently("for the queue", there).await?.state;
+    let account = async || stream.consumer_info(TAKERS).await;
+    let account = cluster.patiently("for the queue", account).await?;
+    let fits = there.messages == account.num_ack_pending as u64 + account.num_pending
+        && there.last_sequence >= account.delivered.stream_sequence;
+    if !fits {
+        // If this fails, the next look finds it so.
+        drop(stream.delete_consumer(TAKERS).await);
+        Pull::new(cluster, what, stream).await?;
+    }
+    Ok(!fits || there.messages == 0)
 }
 
 /// A taker.

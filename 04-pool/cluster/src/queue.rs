@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use async_nats::HeaderMap;
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::cluster::{Cluster, Sent};
 use crate::process::Process;
-use crate::pull::{Held, Pull, once, work_queue};
+use crate::pull::{Held, Pull, SILENCE, once, restore, work_queue};
 use crate::reader::Reader;
 
 /// The server says that it is full, and not when it has room again.
@@ -99,8 +99,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// The server does not answer.
     pub fn end(&self, producer: &str) -> Result<()> {
         let subject = self.cluster.subject("ends", producer.replace(' ', "_"));
-        let sent = self.cluster.publish(&subject, HeaderMap::new(), Vec::new());
-        self.cluster.wait(sent).map(drop)
+        self.cluster.wait(self.cluster.store(&subject, Vec::new()))
     }
 
     /// Takes items, until all producers have said the end and all items are counted, by whomever.
@@ -137,16 +136,15 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 
     fn is_done(&self) -> Result<bool> {
-        self.cluster.wait(async {
-            let count = async |stream: &Stream| {
-                let info = self
-                    .cluster
-                    .patiently("for the queue", async || stream.get_info().await);
-                anyhow::Ok(info.await?.state.messages)
-            };
-            // In this order: who has said the end puts no more.
-            Ok(count(&self.ends).await? == self.producers && count(&self.items).await? == 0)
-        })
+        // In this order: who has said the end puts no more.
+        Ok(self.messages(&self.ends)? == self.producers && self.messages(&self.items)? == 0)
+    }
+
+    /// How many there are.
+    fn messages(&self, stream: &Stream) -> Result<u64> {
+        let info = async || stream.get_info().await;
+        let info = self.cluster.patiently("for the queue", info);
+        Ok(self.cluster.wait(info)?.state.messages)
     }
 
     /// Waits in the parent for the end, and starts those processes again that are killed. Returns
@@ -156,20 +154,28 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// The server does not answer, or a process fails.
     pub fn join(&self, processes: &mut [Process]) -> Result<Vec<(String, String)>> {
         self.cluster.ensure_parent()?;
+        let (mut counted, mut changed) = (0, Instant::now());
         while !self.is_done()? {
             for process in &mut *processes {
                 process.revive(&self.cluster)?;
             }
             thread::sleep(LOOK);
+            let now = self.messages(&self.counted)?;
+            if counted != now {
+                (counted, changed) = (now, Instant::now());
+            } else if changed.elapsed() > SILENCE {
+                changed = Instant::now();
+                self.cluster
+                    .wait(restore(&self.cluster, "items", &self.items))?;
+            }
         }
         for process in &mut *processes {
-            while process.revive(&self.cluster)? {}
-            process.join()?;
+            process.wait()?;
+            while process.revive(&self.cluster)? {
+                process.wait()?;
+            }
         }
-        let there = self
-            .cluster
-            .patiently("for the count", async || self.counted.get_info().await);
-        let there = self.cluster.wait(there)?.state.messages;
+        let there = self.messages(&self.counted)?;
         let mut reader = Reader::new(&self.cluster, self.counted.clone());
         let mut all = Vec::new();
         while (all.len() as u64) < there {
@@ -193,8 +199,7 @@ impl<T> Item<T> {
     pub fn count(self, by: &str) -> Result<()> {
         let subject = self.cluster.subject("counted", self.held.id());
         self.cluster.wait(async {
-            let sent = self.cluster.publish(&subject, HeaderMap::new(), by.into());
-            sent.await?;
+            self.cluster.store(&subject, by.into()).await?;
             self.held.finish().await;
             Ok(())
         })

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{SigSet, Signal};
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ use serde::Deserialize;
 /// must not end it.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP QUIT
-setpriv --pdeathsig KILL "$1" --config "$2/server.conf" </dev/null &
+setpriv --pdeathsig KILL "$1" --config "$2/server.conf" </dev/null 2>"$2/server.log" &
 cat
 kill -KILL $!
 wait $!
@@ -71,12 +71,13 @@ impl Server {
         // Until the keeper has it, nobody would remove the folder.
         let _until_kept = Postponed::ctrl_c()?;
         // Only this user may look into it.
-        let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("cluster-").tempdir();
+        let folder = folder.context("no folder for the server; TMPDIR names where it may be")?;
         let password: String = (0..32).map(|_| fastrand::alphanumeric()).collect();
         let path = |path: &Path| format!("{:?}", path.display().to_string());
         let mut config = format!(
             "listen: \"{}:{}\"\nauthorization {{ user: cluster, password: \"{password}\" }}\n\
-             jetstream {{ store_dir: {} }}\nports_file_dir: {}\nlog_file: {}\n",
+             jetstream {{ store_dir: {} }}\nports_file_dir: {}\n",
             listen.address.ip(),
             match listen.address.port() {
                 0 => -1, // as the server says it
@@ -84,7 +85,6 @@ impl Server {
             },
             path(folder.path()),
             path(folder.path()),
-            path(&folder.path().join("server.log")),
         );
         if let Some((certificate, key)) = &listen.tls {
             config += &format!(
@@ -132,10 +132,16 @@ impl Server {
                     return Ok(address.parse()?);
                 }
             }
-            if start.elapsed() > START {
-                let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-                bail!("nats-server does not start; its log:\n{log}");
+            let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            // So it says why it ends.
+            let end = |line: &&str| line.contains("[FTL]") || line.starts_with("nats-server: ");
+            if let Some(why) = log.lines().find(end) {
+                bail!("nats-server does not start: {why}");
             }
+            ensure!(
+                start.elapsed() < START,
+                "nats-server does not start; its log:\n{log}"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }

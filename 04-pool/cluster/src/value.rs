@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use async_nats::HeaderMap;
@@ -12,12 +13,17 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::cluster::{Cluster, Sent};
+use crate::process::Process;
 
 /// How many earlier values the server keeps: a change that it has made, and whose sender did not
 /// hear so, is recognised as long as it is among them.
 const HISTORY: i64 = 64;
+
+/// How often who watches looks whether those run who would change it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A value that all parts of the job can read and change.
 pub struct Value<T> {
@@ -116,24 +122,33 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
         Ok((value, entry.revision))
     }
 
-    /// Calls back, here, with what it is and then with each change, in their order, until told to
-    /// stop.
+    /// Calls back, here, with what it is and then with each change that the processes make, in their
+    /// order, until told to stop.
     ///
     /// # Errors
-    /// The server does not answer.
-    pub fn watch(&self, mut callback: impl FnMut(T) -> ControlFlow<()>) -> Result<()> {
+    /// The server does not answer, or a process has failed.
+    pub fn watch(
+        &self,
+        processes: &mut [Process],
+        mut callback: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<()> {
         self.cluster.wait(async {
             let changes = self.cluster.patiently("for a shared value", async || {
                 self.store.watch_with_history(&self.key).await
             });
             let mut changes = changes.await?;
-            while let Some(change) = changes.next().await {
+            loop {
+                let Ok(change) = timeout(LOOK, changes.next()).await else {
+                    processes.iter_mut().try_for_each(Process::check)?;
+                    self.read().await?; // or it gives up
+                    continue;
+                };
+                let change = change.with_context(|| format!("no more of {}", self.key))?;
                 let value = postcard::from_bytes(&change?.value);
                 if callback(value.context("a value of another type")?).is_break() {
                     return Ok(());
                 }
             }
-            bail!("the server says no more of {}", self.key)
         })
     }
 }

@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     }
 
     let mut changes = 0;
-    value.watch(|value| {
+    value.watch(&mut processes, |value| {
         changes += 1; // here, in the parent: a message brings each change
         match value {
             value if value == PROCESSES * TIMES => ControlFlow::Break(()),

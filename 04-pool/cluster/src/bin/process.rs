@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use cluster::{Cluster, Options};
 use nix::sys::signal::Signal;
@@ -25,10 +25,18 @@ fn main() -> Result<()> {
     let second = cluster.process("worker 2", || worker(2, long))?;
     let third = cluster.process("worker 3", || worker(3, long))?;
 
-    let mut news = || watch.wait().map(|change| println!("{change}"));
+    let minute = Duration::from_secs(60);
     while cluster.is_elsewhere() {
-        news()?; // until Ctrl-C: end them, kill them and stop them as you like
+        // Until Ctrl-C: end them, kill them and stop them as you like.
+        if let Some(change) = watch.wait(minute)? {
+            println!("{change}");
+        }
     }
+    let mut news = || -> Result<()> {
+        let change = watch.wait(minute)?.context("no news for a minute")?;
+        println!("{change}");
+        Ok(())
+    };
     for _ in 1..=3 {
         news()?; // one is there
     }
