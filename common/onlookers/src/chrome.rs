@@ -33,6 +33,11 @@ pub fn trace(run: &Run) -> String {
         let name = format!("serves the {}", run.name(service.object));
         writer.instant(pid, pid, service.at, &name, "t");
     }
+    for close in &run.closes {
+        let pid = run.processes[close.process].pid;
+        let name = format!("closes the {}", run.name(close.object));
+        writer.instant(pid, pid, close.at, &name, "t");
+    }
     for (arrow, id) in run.arrows.iter().zip(1..) {
         writer.flow(arrow, id);
     }

@@ -83,6 +83,10 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
         );
         drawing.svg.line((x, y + 5.0), (x, y + BAR - 5.0), 0.8);
     }
+    for close in drawing.view.closes.clone() {
+        let (x, top) = (drawing.axis.at(close.at), drawing.bars_of(close.process));
+        drawing.close(x, top + BAR / 2.0);
+    }
     for arrow in drawing.view.arrows.clone() {
         let (from, to) = (drawing.point(arrow.from), drawing.point(arrow.to));
         drawing.arrow(arrow.what, from, to);
@@ -319,6 +323,14 @@ impl Drawing<'_> {
         self.svg.label(x, y, anchor, &how);
     }
 
+    fn close(&mut self, x: f64, y: f64) {
+        self.svg.element(format_args!(
+            "<path d=\"M{:.1} {:.1}h8v12h-8z\" fill=\"currentColor\"/>",
+            x - 4.0,
+            y - 6.0
+        ));
+    }
+
     fn cross(&mut self, x: f64, y: f64) {
         self.svg.element(format_args!(
             "<path d=\"M{:.1} {:.1}l16 16m0-16l-16 16\" stroke=\"{ORANGE}\" stroke-width=\"4\" \
@@ -394,6 +406,7 @@ impl Drawing<'_> {
                      stroke-width=\"1.5\" {style} {head}/>"
                 ));
             }
+            Shape::Close => self.close(x + 11.0, middle),
             Shape::Cross => self.cross(x + 11.0, middle),
             Shape::None => {}
         }
@@ -429,6 +442,7 @@ enum Shape {
     Wait,
     Tick,
     Going(&'static str),
+    Close,
     Cross,
     None,
 }
@@ -478,6 +492,9 @@ fn legend(view: &View) -> Vec<Sign> {
             Shape::Going("stroke-dasharray=\"3 3\""),
             "the lock, to who waits for it",
         );
+    }
+    if !view.closes.is_empty() {
+        sign(Shape::Close, "closes a queue");
     }
     let dies = |place: &usize| {
         let end = view.run.processes[*place].end;

@@ -191,10 +191,10 @@ pub struct Object {
     pub place: String,
 }
 
-/// A manager does what a client has asked for.
+/// Something that a process does at once.
 #[derive(Clone, Copy)]
-pub struct Service {
-    /// The manager, by its place among the processes.
+pub struct Deed {
+    /// The process, by its place among them.
     pub process: usize,
     /// When.
     pub at: Moment,
@@ -215,8 +215,10 @@ pub struct Run {
     pub arrows: Vec<Arrow>,
     /// What was put, into what and when, and never got.
     pub left: Vec<(ObjectId, Moment)>,
-    /// What managers have done.
-    pub services: Vec<Service>,
+    /// What managers have done for their clients.
+    pub services: Vec<Deed>,
+    /// Who has closed a queue.
+    pub closes: Vec<Deed>,
     /// What is known last.
     pub last: Option<Moment>,
 }
@@ -485,7 +487,12 @@ impl Reader {
                     *other = upon.and_then(|pid| self.places.get(&pid).copied());
                 }
             }
-            What::Serves { object, .. } => self.run.services.push(Service {
+            What::Serves { object, .. } => self.run.services.push(Deed {
+                process,
+                at,
+                object,
+            }),
+            What::Close { object } => self.run.closes.push(Deed {
                 process,
                 at,
                 object,

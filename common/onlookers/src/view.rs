@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::trace::Act;
 
-use crate::run::{Arrow, Bar, Doing, Going, Moment, Run, Service};
+use crate::run::{Arrow, Bar, Deed, Doing, Going, Moment, Run};
 
 /// What is to be shown.
 #[derive(Clone, Debug)]
@@ -51,7 +51,9 @@ pub struct View<'a> {
     /// Items that come from before what is shown, or go on behind it.
     pub cut: Vec<Arrow>,
     /// What managers do.
-    pub services: Vec<Service>,
+    pub services: Vec<Deed>,
+    /// Who closes a queue.
+    pub closes: Vec<Deed>,
     /// When something begins or ends that is shown, one after the other.
     pub moments: Vec<Moment>,
     /// How many there are before these, and behind them.
@@ -80,6 +82,8 @@ impl<'a> View<'a> {
 
         let ends = bars.iter().flat_map(|bar| [bar.from, bar.to]);
         let ends = ends.chain(arrows.iter().flat_map(|it| [it.from.at, it.to.at]));
+        let closes = run.closes.iter().filter(|it| !is_hidden(Some(it.object)));
+        let ends = ends.chain(closes.map(|it| it.at));
         let lives = run.processes.iter().flat_map(|process| {
             let end = process.end.map(|(at, _)| at);
             [Some(process.born), end].into_iter().flatten()
@@ -106,6 +110,7 @@ impl<'a> View<'a> {
             arrows: Vec::new(),
             cut: Vec::new(),
             services: Vec::new(),
+            closes: Vec::new(),
             moments,
             left_out,
         };
@@ -127,9 +132,11 @@ impl<'a> View<'a> {
                     .any(|it| it.process == *place && view.shows(it.at))
         };
         view.processes = (0..run.processes.len()).filter(is_seen).collect();
-        let services = run.services.iter().copied();
-        let services = services.filter(|it| first <= it.at && it.at <= last);
-        view.services = services.filter(|it| !is_hidden(Some(it.object))).collect();
+        let shown = |deeds: &[Deed]| -> Vec<Deed> {
+            let deeds = deeds.iter().filter(|it| !is_hidden(Some(it.object)));
+            deeds.filter(|it| view.shows(it.at)).copied().collect()
+        };
+        (view.services, view.closes) = (shown(&run.services), shown(&run.closes));
         view.bars = bars;
         (view.arrows, view.cut) = (arrows, cut);
         view

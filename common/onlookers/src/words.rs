@@ -35,6 +35,10 @@ pub fn all(view: &View) -> Vec<String> {
         };
         all.push((at, text));
     }
+    for close in &view.closes {
+        let (who, queue) = (name(close.process), run.name(close.object));
+        all.push((close.at, format!("{who} closes the {queue}.")));
+    }
     for bar in &view.bars {
         let who = name(bar.process);
         let mut say = |at: Moment, text: String| {

@@ -132,6 +132,7 @@ fn market() {
     let sellers = [0, 1].map(|number| child(&format!("seller {number}"), move || sell(number)));
     let buyers = [0, 1].map(|number| child(&format!("buyer {number}"), buy));
     join(sellers.into_iter().chain(buyers));
+    queue.close();
 }
 
 /// The second waits for the lock of the first, who lets go a while after it has told of it.
@@ -404,6 +405,12 @@ fn items_of_the_market(run: &Run) {
         .filter(|arrow| matches!(arrow.what, Going::Item(_)))
         .collect();
     assert_eq!(items.len(), 100);
+    let story = sentences(run, &all());
+    assert_eq!(
+        story.last().unwrap(),
+        "main closes the queue.",
+        "{story:#?}"
+    );
     for item in items {
         assert!(item.from.at < item.to.at);
         let (seller, buyer) = (name(run, item.from.process), item.to.process);
