@@ -213,13 +213,14 @@ fn threads() {
 /// A child that talks to its parent, and then becomes another program.
 fn starter() {
     let path = env::current_exe().unwrap();
-    let (ours, theirs) = pipe::<u8, u8>().unwrap();
-    for number in 1..4 {
-        ours.send(&number).unwrap();
+    let (ours, theirs) = pipe::<Result<u8, Json>, u8>().unwrap();
+    // The second one cannot be decoded.
+    for item in [Ok(1), Err(Json::Null), Ok(2), Ok(3)] {
+        ours.send(&item).unwrap();
     }
     let child = child("speller", move || {
-        let sum = (0..3).try_fold(0, |sum, _| theirs.recv().map(|it| sum + it))?;
-        theirs.send(&sum)?;
+        let items = (0..4).flat_map(|_| theirs.recv()).flatten();
+        theirs.send(&items.sum())?;
         Err(Command::new(&path).arg("servants").exec().into())
     });
     assert_eq!(ours.recv().unwrap(), 6);
@@ -394,7 +395,7 @@ fn each_item_goes_from_who_has_put_it_to_who_gets_it() {
     });
     let sent: Vec<_> = sent.map(|arrow| arrow.from.at).collect();
     assert!(
-        sent.len() == 3 && sent.is_sorted_by(|one, other| one < other),
+        sent.len() == 4 && sent.is_sorted_by(|one, other| one < other),
         "{sent:?}"
     );
 }
