@@ -93,7 +93,8 @@ impl Server {
                 path(key)
             );
         }
-        fs::write(folder.path().join("server.conf"), config)?;
+        let file = folder.path().join("server.conf");
+        fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
 
         let keeper = Command::new("sh")
             .args([OsStr::new("-c"), OsStr::new(KEEPER), OsStr::new("keeper")])
