@@ -2,6 +2,7 @@
 
 mod helpers;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,9 +10,12 @@ use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Config;
+use futures_util::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use testing::example;
+use tokio::time::timeout;
 
 use helpers::{Nats, Run, until};
 
@@ -120,6 +124,86 @@ fn a_killed_parent_goes_on_where_it_was() {
     assert_eq!(nats.streams(), [""; 0], "its streams are removed");
 }
 
+fn mandelbrot(nats: &Nats, arguments: &str) -> Command {
+    let mut command = Command::new(example("mandelbrot"));
+    command.args(["--workers", "2", "--server", &nats.url()]);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// Their outcomes would be another picture's.
+#[test]
+fn a_job_that_was_begun_with_other_arguments_is_not_gone_on_with() {
+    let nats = Nats::start();
+    let first = Run::start(mandelbrot(&nats, "--output /nowhere/picture.png"));
+    until("some are done", || nats.messages("mandelbrot-results") > 10);
+    first.signal(Signal::SIGKILL);
+    first.wait();
+
+    let small = "--width 64 --height 48";
+    let output = Run::start(mandelbrot(&nats, small)).wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("--anew"), "{output:?}");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("picture.png");
+    let small = format!("{small} --anew --output {}", file.display());
+    Run::start(mandelbrot(&nats, &small)).wait().success();
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+#[test]
+fn a_worker_of_another_job_is_not_taken() {
+    let nats = Nats::start();
+    let job = ["--job", "one", "--elsewhere"];
+    let parent = Run::start(pool(&nats.url(), &job));
+    until("it is there", || nats.streams().len() == 3);
+    let error = refused(storm(&nats, "--role worker --job one"));
+    assert!(error.contains("of the type fn(u32) -> i64"), "{error}");
+    parent.signal(Signal::SIGKILL);
+    parent.wait();
+}
+
+#[test]
+fn a_job_has_one_parent() {
+    let nats = Nats::start();
+    let first = Run::start(storm(&nats, LONG));
+    quarters(&first, 1);
+    let error = refused(storm(&nats, LONG));
+    assert!(error.contains("has a parent that runs"), "{error}");
+    let output = first.wait().success();
+    assert!(output.contains("1000 outcomes, each once\n"), "{output}");
+}
+
+#[test]
+fn who_watches_does_not_wait_for_ever() {
+    // Those who change a value.
+    let nats = Nats::start();
+    let mut command = Command::new(example("updates"));
+    command.args(["--server", &nats.url()]);
+    let run = Run::start(command);
+    until("some are done", || run.printed().contains("a quarter"));
+    for pid in run.parts("second") {
+        kill(pid, Signal::SIGKILL).expect("it is ours");
+    }
+    let output = run.wait();
+    assert!(
+        output.stderr.contains("second failed: signal: 9"),
+        "{output:?}"
+    );
+
+    // The server.
+    let mut nats = Nats::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_process"));
+    command.args(["--server", &nats.url(), "--patience", "3"]);
+    let run = Run::start(command);
+    until("they are there", || {
+        run.printed().contains("worker 3 is there")
+    });
+    nats.kill();
+    let output = run.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
 #[test]
 fn each_item_counts_once_in_spite_of_deaths() {
     let run = Run::start(Command::new(env!("CARGO_BIN_EXE_queue")));
@@ -141,6 +225,72 @@ fn each_item_counts_once_in_spite_of_deaths() {
         output.contains("Together they counted 2000, each once.\n"),
         "{output}"
     );
+}
+
+fn queue(nats: &Nats) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_queue"));
+    command.args(["--server", &nats.url()]);
+    command
+}
+
+/// Who finished a task or an item first, and stored that then, would lose it when he is killed. So
+/// here nothing can be stored, and nothing may be finished.
+#[test]
+fn what_is_not_stored_is_not_finished() {
+    for (job, tasks, results) in [("storm", "tasks", "results"), ("queue", "items", "counted")] {
+        let nats = Nats::start();
+        nats.ask(async |_, jetstream| {
+            let config = Config {
+                name: format!("{job}-{results}"),
+                subjects: vec!["another".to_owned()],
+                ..Config::default()
+            };
+            jetstream.create_stream(config).await.expect("it is made");
+        });
+        let run = Run::start(match job {
+            "storm" => storm(&nats, LONG),
+            _ => queue(&nats),
+        });
+        let account = nats.ask(async |client, jetstream| {
+            let subject = format!("{job}.{results}.*");
+            let mut asked = client.subscribe(subject).await.expect("it is heard");
+            let mut known = HashSet::new();
+            // Until one asks again: all that he has sent before has arrived.
+            let again = async {
+                while known.insert(asked.next().await.expect("one asks").subject.to_string()) {}
+            };
+            let again = timeout(Duration::from_secs(60), again).await;
+            again.expect("nobody asks to store anything");
+            let stream = jetstream.get_stream(format!("{job}-{tasks}")).await;
+            let stream = stream.expect("it is there");
+            stream.consumer_info("takers").await.expect("it is there")
+        });
+        assert!(account.delivered.stream_sequence > 0, "{account:?}");
+        assert_eq!(account.ack_floor.stream_sequence, 0, "{account:?}");
+        run.signal(Signal::SIGKILL);
+        run.wait();
+    }
+}
+
+/// As after its death: it has items, and by its account of who has had which nobody shall get them.
+#[test]
+fn items_that_the_server_gives_to_nobody_are_given_out_anew() {
+    let mut nats = Nats::start();
+    let run = Run::start(queue(&nats));
+    until("half are done", || nats.messages("queue-counted") > 1000);
+    nats.end(Signal::SIGTERM); // so that its account is in the file
+    let account = fs::read(nats.account("queue-items")).expect("it is there");
+    run.signal(Signal::SIGKILL);
+    run.wait();
+
+    let mut nats = Nats::start();
+    let run = Run::start(queue(&nats));
+    until("some are done", || nats.messages("queue-counted") > 0);
+    nats.kill();
+    fs::write(nats.account("queue-items"), account).expect("it can be written");
+    nats.start_again();
+    let output = run.wait().success();
+    assert!(output.contains("counted 2000, each once.\n"), "{output}");
 }
 
 #[test]
