@@ -5,7 +5,7 @@ mod helpers;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
@@ -342,13 +342,51 @@ fn beyond_this_machine_it_takes_a_certificate() {
     assert!(error.contains("in the clear"), "{error}");
 }
 
-fn openssl(folder: &Path, arguments: &str) {
-    let mut command = Command::new("openssl");
-    command
-        .args(arguments.split_whitespace())
-        .current_dir(folder);
-    let output = command.output().expect("there is openssl");
-    assert!(output.status.success(), "{output:?}");
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let nats = Nats::start();
+    for (arguments, why) in [
+        (
+            ["--listen", nats.address(), "--patience=1"],
+            "address already in use",
+        ),
+        (
+            ["--certificate", "/nowhere", "--key=/nowhere"],
+            "no such file",
+        ),
+    ] {
+        let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
+        up.args(arguments);
+        let error = refused(up);
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+/// Nor in a file that another user may read.
+#[test]
+fn the_password_is_in_no_command_line() {
+    let run = Run::start(Command::new(env!("CARGO_BIN_EXE_process")));
+    until("they are there", || {
+        run.printed().contains("worker 3 is there")
+    });
+    let part = run.parts("worker 3")[0];
+    let variables = fs::read_to_string(format!("/proc/{part}/environ")).expect("it is ours");
+    let url = variables
+        .split("CLUSTER_SERVER=")
+        .nth(1)
+        .expect("it is told");
+    let password = url.split([':', '@']).nth(2).expect("there is one");
+    assert_eq!(password.len(), 32, "{url}");
+    for entry in fs::read_dir("/proc").expect("there is one") {
+        let line = fs::read(entry.expect("it can be read").path().join("cmdline"));
+        let line = line.unwrap_or_default(); // no process, or one that has ended
+        assert!(!String::from_utf8_lossy(&line).contains(password));
+    }
+    let folder = run.folder();
+    let mode = fs::metadata(&folder).expect("it is there").mode();
+    assert_eq!(mode & 0o077, 0, "{folder:?}");
+    run.signal(Signal::SIGINT);
+    run.wait();
 }
 
 #[test]
@@ -356,29 +394,18 @@ fn tls_with_a_certificate_of_its_own() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let folder = folder.path();
     for name in ["ours", "theirs"] {
-        openssl(
-            folder,
-            &format!(
-                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \
-                 -subj /CN={name} -keyout {name}.key -out {name}.pem"
-            ),
-        );
+        let mut command = Command::new("sh");
+        let text = fs::read_to_string("../../book/src/beyond.md").expect("there is a page");
+        let line = text.lines().find(|line| line.starts_with("openssl req "));
+        let line = line.expect("it says how").replace("ADDRESS", "127.0.0.1");
+        let line = line.replace("up.", &format!("{name}."));
+        let output = command.args(["-c", &line]).current_dir(folder).output();
+        let output = output.expect("there is a shell");
+        assert!(output.status.success(), "{output:?}");
     }
-    openssl(
-        folder,
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
-         -keyout server.key -out server.csr",
-    );
-    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("it is written");
-    openssl(
-        folder,
-        "x509 -req -in server.csr -CA ours.pem -CAkey ours.key -CAcreateserial -days 1 \
-         -extfile names -out server.pem",
-    );
-
     let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
-    up.arg("--certificate").arg(folder.join("server.pem"));
-    up.arg("--key").arg(folder.join("server.key"));
+    up.arg("--certificate").arg(folder.join("ours.pem"));
+    up.arg("--key").arg(folder.join("ours.key"));
     let up = Run::start(up);
     until("it says how to reach it", || up.printed().contains("pool"));
     let printed = up.printed();
@@ -387,6 +414,7 @@ fn tls_with_a_certificate_of_its_own() {
         .find_map(|line| line.split_once("CLUSTER_SERVER="))
         .expect("a URL")
         .1;
+    assert!(printed.contains("--ca FILE"), "{printed}");
 
     let ca = |name: &str| folder.join(name).display().to_string();
     let output = Run::start(pool(url, &["--ca", &ca("ours.pem")]))

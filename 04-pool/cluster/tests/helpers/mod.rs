@@ -52,6 +52,16 @@ impl Run {
         printed.expect("it can be read").0
     }
 
+    /// The folder of its own server.
+    pub fn folder(&self) -> PathBuf {
+        let mut entries = fs::read_dir(self.temporary.path()).expect("the folder is there");
+        entries
+            .next()
+            .expect("there is one")
+            .expect("it can be read")
+            .path()
+    }
+
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.program.pid().try_into().expect("a pid"))
     }
