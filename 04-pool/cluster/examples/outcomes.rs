@@ -1,8 +1,9 @@
-//! A task that returns an error, one that panics, and one that kills each worker that has it.
+//! A task that returns an error, one that panics, and two that end each worker that has them.
 //!
 //! Output: exact, since the outcomes are sorted.
 
 use std::cell::RefCell;
+use std::process;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -15,6 +16,9 @@ fn divide(number: u32) -> Result<u32> {
     if number == 666 {
         raise(Signal::SIGKILL)?;
     }
+    if number == 404 {
+        process::exit(0); // as if all were well
+    }
     assert!(number != 0, "nobody asks for 0");
     Ok(12 / number)
 }
@@ -25,16 +29,18 @@ fn main() -> Result<()> {
     let lines = RefCell::new(Vec::new());
 
     let mut pool = cluster.pool(2, divide)?;
-    for number in [3, 13, 0, 666, 6] {
+    for number in [3, 13, 0, 666, 404, 6] {
         pool.apply_async(&number)?
             .callback(|times| lines.borrow_mut().push(format!("12 goes {times} times")))
             .error_callback(|error| lines.borrow_mut().push(error.to_string()));
     }
     pool.join()?;
+    let runs = pool.deliveries()?;
     drop(pool);
 
     let mut lines = lines.into_inner();
     lines.sort();
     lines.iter().for_each(|line| println!("{line}"));
+    println!("runs: {runs}");
     cluster.end()
 }

@@ -1,7 +1,9 @@
 //! Two processes add to a shared value two thousand times each, and not one addition is lost or
-//! made twice, also when the server is killed meanwhile.
+//! made twice, also when the server is killed meanwhile. Their parent watches.
 //!
 //! Output: exact.
+
+use std::ops::ControlFlow;
 
 use anyhow::Result;
 use clap::Parser;
@@ -27,6 +29,10 @@ fn main() -> Result<()> {
         cluster.process("first", || add(&value))?,
         cluster.process("second", || add(&value))?,
     ];
+    value.watch(&mut processes, |value| match value {
+        value if value == 2 * TIMES => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
     for process in &mut processes {
         process.join()?;
     }

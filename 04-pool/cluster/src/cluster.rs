@@ -389,6 +389,10 @@ async fn connect(url: String, options: Options) -> Result<Client> {
                 bail!("the server at {host} refuses this name and password")
             }
             ConnectErrorKind::Tls => bail!("no safe connection to {host}: {error}"),
+            // That is one of those, too.
+            _ if error.to_string().contains("certificate") => {
+                bail!("no safe connection to {host}: {error}; --ca FILE says who may sign it")
+            }
             _ if start.elapsed() < options.patience() => sleep(PAUSE).await,
             _ => bail!(
                 "no server answers at {host} within {} s: {error}",

@@ -9,7 +9,8 @@ use clap::Parser;
 /// of its own.
 #[derive(Parser, Clone, Debug)]
 pub struct Options {
-    /// The server, as nats://USER:PASSWORD@HOST:PORT; without it the program starts its own
+    /// The server, as nats://USER:PASSWORD@HOST:PORT; without it the program starts its own. Other
+    /// users of the host can read arguments, not the variable
     #[arg(
         long,
         value_name = "URL",

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Sent};
-use crate::process::Process;
+use crate::process::{Process, end};
 use crate::pull::{Pull, SILENCE, TAKERS, once, restore, work_queue};
 use crate::reader::Reader;
 
@@ -148,11 +148,8 @@ impl Cluster {
         A: Serialize + DeserializeOwned + Debug,
         R: Serialize + DeserializeOwned,
     {
-        // In a worker this does not return.
-        let work = || work(self, &task);
-        let mut started = Vec::new();
-        if self.options().role.is_some() {
-            self.process(WORKER, work)?;
+        if self.options().role.as_deref() == Some(WORKER) {
+            end(WORKER, work(self, &task)); // nobody watches whether it is there
         }
         self.ensure_parent()?;
         let (tasks, results) = self.wait(async {
@@ -162,9 +159,8 @@ impl Cluster {
             anyhow::Ok((tasks, results))
         })?;
         let there = self.wait(self.patiently("for results", async || results.get_info().await))?;
-        for _ in 0..workers {
-            started.push(self.process(WORKER, || Ok(()))?);
-        }
+        let start = |_| self.process(WORKER, || Ok(()));
+        let started = (0..workers).map(start).collect::<Result<_>>()?;
         let mut pool = Pool {
             cluster: self.clone(),
             workers: started,

@@ -28,11 +28,7 @@ impl Cluster {
     pub fn process(&self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<Process> {
         if self.options().role.as_deref() == Some(name) {
             self.say_alive(name);
-            let done = work().and_then(|()| self.say_goodbye(name));
-            if let Err(error) = &done {
-                eprintln!("{name}: {error:#}");
-            }
-            process::exit(i32::from(done.is_err()));
+            end(name, work().and_then(|()| self.say_goodbye(name)));
         }
         let here = self.options().role.is_none() && !self.options().elsewhere;
         let child = here.then(|| self.start(name)).transpose()?;
@@ -55,6 +51,14 @@ impl Cluster {
             .spawn()
             .with_context(|| format!("cannot start {role}"))
     }
+}
+
+/// Ends this process, and says why if that is an error.
+pub(crate) fn end(name: &str, done: Result<()>) -> ! {
+    if let Err(error) = &done {
+        eprintln!("{name}: {error:#}");
+    }
+    process::exit(i32::from(done.is_err()));
 }
 
 impl Process {

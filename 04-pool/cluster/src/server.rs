@@ -1,7 +1,9 @@
 //! A server for trying out: it ends with this process, however that ends, and leaves nothing.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -70,8 +72,11 @@ impl Server {
         )?;
         // Until the keeper has it, nobody would remove the folder.
         let _until_kept = Postponed::ctrl_c()?;
-        // Only this user may look into it.
-        let folder = tempfile::Builder::new().prefix("cluster-").tempdir();
+        // Only this user may look into it: the password is there.
+        let folder = tempfile::Builder::new()
+            .prefix("cluster-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
         let folder = folder.context("no folder for the server; TMPDIR names where it may be")?;
         let password: String = (0..32).map(|_| fastrand::alphanumeric()).collect();
         let path = |path: &Path| format!("{:?}", path.display().to_string());
@@ -93,7 +98,8 @@ impl Server {
                 path(key)
             );
         }
-        fs::write(folder.path().join("server.conf"), config)?;
+        let file = folder.path().join("server.conf");
+        fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
 
         let keeper = Command::new("sh")
             .args([OsStr::new("-c"), OsStr::new(KEEPER), OsStr::new("keeper")])

@@ -10,7 +10,7 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -123,7 +123,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     }
 
     /// Calls back, here, with what it is and then with each change that the processes make, in their
-    /// order, until told to stop.
+    /// order, until told to stop. It may miss some if they make more than 64 meanwhile.
     ///
     /// # Errors
     /// The server does not answer, or a process has failed.
@@ -133,23 +133,37 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
         mut callback: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<()> {
         self.cluster.wait(async {
-            let changes = self.cluster.patiently("for a shared value", async || {
-                self.store.watch_with_history(&self.key).await
-            });
-            let mut changes = changes.await?;
+            let (_, mut next) = self.read().await?;
             loop {
-                let Ok(change) = timeout(LOOK, changes.next()).await else {
-                    processes.iter_mut().try_for_each(Process::check)?;
-                    self.read().await?; // or it gives up
-                    continue;
-                };
-                let change = change.with_context(|| format!("no more of {}", self.key))?;
-                let value = postcard::from_bytes(&change?.value);
-                if callback(value.context("a value of another type")?).is_break() {
-                    return Ok(());
+                let changes = self.cluster.patiently("for a shared value", async || {
+                    self.store.watch_from_revision(&self.key, next).await
+                });
+                let mut changes = changes.await?;
+                // Until the server has been away, and knows no more of it.
+                while let Some(Ok(change)) = self.next(processes, &mut changes).await? {
+                    next = change.revision + 1;
+                    let value = postcard::from_bytes(&change.value);
+                    if callback(value.context("a value of another type")?).is_break() {
+                        return Ok(());
+                    }
                 }
             }
         })
+    }
+
+    /// Waits for it, as long as those who make changes run, and the server does.
+    async fn next<C: Stream + Unpin>(
+        &self,
+        processes: &mut [Process],
+        changes: &mut C,
+    ) -> Result<Option<C::Item>> {
+        loop {
+            if let Ok(change) = timeout(LOOK, changes.next()).await {
+                return Ok(change);
+            }
+            processes.iter_mut().try_for_each(Process::check)?;
+            self.read().await?;
+        }
     }
 }
 

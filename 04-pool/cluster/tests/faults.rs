@@ -2,16 +2,20 @@
 
 mod helpers;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Config;
+use futures_util::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use testing::example;
+use tokio::time::timeout;
 
 use helpers::{Nats, Run, until};
 
@@ -120,6 +124,86 @@ fn a_killed_parent_goes_on_where_it_was() {
     assert_eq!(nats.streams(), [""; 0], "its streams are removed");
 }
 
+fn mandelbrot(nats: &Nats, arguments: &str) -> Command {
+    let mut command = Command::new(example("mandelbrot"));
+    command.args(["--workers", "2", "--server", &nats.url()]);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// Their outcomes would be another picture's.
+#[test]
+fn a_job_that_was_begun_with_other_arguments_is_not_gone_on_with() {
+    let nats = Nats::start();
+    let first = Run::start(mandelbrot(&nats, "--output /nowhere/picture.png"));
+    until("some are done", || nats.messages("mandelbrot-results") > 10);
+    first.signal(Signal::SIGKILL);
+    first.wait();
+
+    let small = "--width 64 --height 48";
+    let output = Run::start(mandelbrot(&nats, small)).wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("--anew"), "{output:?}");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("picture.png");
+    let small = format!("{small} --anew --output {}", file.display());
+    Run::start(mandelbrot(&nats, &small)).wait().success();
+    assert_eq!(nats.streams(), [""; 0], "its streams are removed");
+}
+
+#[test]
+fn a_worker_of_another_job_is_not_taken() {
+    let nats = Nats::start();
+    let job = ["--job", "one", "--elsewhere"];
+    let parent = Run::start(pool(&nats.url(), &job));
+    until("it is there", || nats.streams().len() == 3);
+    let error = refused(storm(&nats, "--role worker --job one"));
+    assert!(error.contains("of the type fn(u32) -> i64"), "{error}");
+    parent.signal(Signal::SIGKILL);
+    parent.wait();
+}
+
+#[test]
+fn a_job_has_one_parent() {
+    let nats = Nats::start();
+    let first = Run::start(storm(&nats, LONG));
+    quarters(&first, 1);
+    let error = refused(storm(&nats, LONG));
+    assert!(error.contains("has a parent that runs"), "{error}");
+    let output = first.wait().success();
+    assert!(output.contains("1000 outcomes, each once\n"), "{output}");
+}
+
+#[test]
+fn who_watches_does_not_wait_for_ever() {
+    // Those who change a value.
+    let nats = Nats::start();
+    let mut command = Command::new(example("updates"));
+    command.args(["--server", &nats.url()]);
+    let run = Run::start(command);
+    until("some are done", || run.printed().contains("a quarter"));
+    for pid in run.parts("second") {
+        kill(pid, Signal::SIGKILL).expect("it is ours");
+    }
+    let output = run.wait();
+    assert!(
+        output.stderr.contains("second failed: signal: 9"),
+        "{output:?}"
+    );
+
+    // The server.
+    let mut nats = Nats::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_process"));
+    command.args(["--server", &nats.url(), "--patience", "3"]);
+    let run = Run::start(command);
+    until("they are there", || {
+        run.printed().contains("worker 3 is there")
+    });
+    nats.kill();
+    let output = run.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
 #[test]
 fn each_item_counts_once_in_spite_of_deaths() {
     let run = Run::start(Command::new(env!("CARGO_BIN_EXE_queue")));
@@ -141,6 +225,72 @@ fn each_item_counts_once_in_spite_of_deaths() {
         output.contains("Together they counted 2000, each once.\n"),
         "{output}"
     );
+}
+
+fn queue(nats: &Nats) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_queue"));
+    command.args(["--server", &nats.url()]);
+    command
+}
+
+/// Who finished a task or an item first, and stored that then, would lose it when he is killed. So
+/// here nothing can be stored, and nothing may be finished.
+#[test]
+fn what_is_not_stored_is_not_finished() {
+    for (job, tasks, results) in [("storm", "tasks", "results"), ("queue", "items", "counted")] {
+        let nats = Nats::start();
+        nats.ask(async |_, jetstream| {
+            let config = Config {
+                name: format!("{job}-{results}"),
+                subjects: vec!["another".to_owned()],
+                ..Config::default()
+            };
+            jetstream.create_stream(config).await.expect("it is made");
+        });
+        let run = Run::start(match job {
+            "storm" => storm(&nats, LONG),
+            _ => queue(&nats),
+        });
+        let account = nats.ask(async |client, jetstream| {
+            let subject = format!("{job}.{results}.*");
+            let mut asked = client.subscribe(subject).await.expect("it is heard");
+            let mut known = HashSet::new();
+            // Until one asks again: all that he has sent before has arrived.
+            let again = async {
+                while known.insert(asked.next().await.expect("one asks").subject.to_string()) {}
+            };
+            let again = timeout(Duration::from_secs(60), again).await;
+            again.expect("nobody asks to store anything");
+            let stream = jetstream.get_stream(format!("{job}-{tasks}")).await;
+            let stream = stream.expect("it is there");
+            stream.consumer_info("takers").await.expect("it is there")
+        });
+        assert!(account.delivered.stream_sequence > 0, "{account:?}");
+        assert_eq!(account.ack_floor.stream_sequence, 0, "{account:?}");
+        run.signal(Signal::SIGKILL);
+        run.wait();
+    }
+}
+
+/// As after its death: it has items, and by its account of who has had which nobody shall get them.
+#[test]
+fn items_that_the_server_gives_to_nobody_are_given_out_anew() {
+    let mut nats = Nats::start();
+    let run = Run::start(queue(&nats));
+    until("half are done", || nats.messages("queue-counted") > 1000);
+    nats.end(Signal::SIGTERM); // so that its account is in the file
+    let account = fs::read(nats.account("queue-items")).expect("it is there");
+    run.signal(Signal::SIGKILL);
+    run.wait();
+
+    let mut nats = Nats::start();
+    let run = Run::start(queue(&nats));
+    until("some are done", || nats.messages("queue-counted") > 0);
+    nats.kill();
+    fs::write(nats.account("queue-items"), account).expect("it can be written");
+    nats.start_again();
+    let output = run.wait().success();
+    assert!(output.contains("counted 2000, each once.\n"), "{output}");
 }
 
 #[test]
@@ -192,13 +342,51 @@ fn beyond_this_machine_it_takes_a_certificate() {
     assert!(error.contains("in the clear"), "{error}");
 }
 
-fn openssl(folder: &Path, arguments: &str) {
-    let mut command = Command::new("openssl");
-    command
-        .args(arguments.split_whitespace())
-        .current_dir(folder);
-    let output = command.output().expect("there is openssl");
-    assert!(output.status.success(), "{output:?}");
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let nats = Nats::start();
+    for (arguments, why) in [
+        (
+            ["--listen", nats.address(), "--patience=1"],
+            "address already in use",
+        ),
+        (
+            ["--certificate", "/nowhere", "--key=/nowhere"],
+            "no such file",
+        ),
+    ] {
+        let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
+        up.args(arguments);
+        let error = refused(up);
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+/// Nor in a file that another user may read.
+#[test]
+fn the_password_is_in_no_command_line() {
+    let run = Run::start(Command::new(env!("CARGO_BIN_EXE_process")));
+    until("they are there", || {
+        run.printed().contains("worker 3 is there")
+    });
+    let part = run.parts("worker 3")[0];
+    let variables = fs::read_to_string(format!("/proc/{part}/environ")).expect("it is ours");
+    let url = variables
+        .split("CLUSTER_SERVER=")
+        .nth(1)
+        .expect("it is told");
+    let password = url.split([':', '@']).nth(2).expect("there is one");
+    assert_eq!(password.len(), 32, "{url}");
+    for entry in fs::read_dir("/proc").expect("there is one") {
+        let line = fs::read(entry.expect("it can be read").path().join("cmdline"));
+        let line = line.unwrap_or_default(); // no process, or one that has ended
+        assert!(!String::from_utf8_lossy(&line).contains(password));
+    }
+    let folder = run.folder();
+    let mode = fs::metadata(&folder).expect("it is there").mode();
+    assert_eq!(mode & 0o077, 0, "{folder:?}");
+    run.signal(Signal::SIGINT);
+    run.wait();
 }
 
 #[test]
@@ -206,29 +394,18 @@ fn tls_with_a_certificate_of_its_own() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let folder = folder.path();
     for name in ["ours", "theirs"] {
-        openssl(
-            folder,
-            &format!(
-                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \
-                 -subj /CN={name} -keyout {name}.key -out {name}.pem"
-            ),
-        );
+        let mut command = Command::new("sh");
+        let text = fs::read_to_string("../../book/src/beyond.md").expect("there is a page");
+        let line = text.lines().find(|line| line.starts_with("openssl req "));
+        let line = line.expect("it says how").replace("ADDRESS", "127.0.0.1");
+        let line = line.replace("up.", &format!("{name}."));
+        let output = command.args(["-c", &line]).current_dir(folder).output();
+        let output = output.expect("there is a shell");
+        assert!(output.status.success(), "{output:?}");
     }
-    openssl(
-        folder,
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
-         -keyout server.key -out server.csr",
-    );
-    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("it is written");
-    openssl(
-        folder,
-        "x509 -req -in server.csr -CA ours.pem -CAkey ours.key -CAcreateserial -days 1 \
-         -extfile names -out server.pem",
-    );
-
     let mut up = Command::new(env!("CARGO_BIN_EXE_up"));
-    up.arg("--certificate").arg(folder.join("server.pem"));
-    up.arg("--key").arg(folder.join("server.key"));
+    up.arg("--certificate").arg(folder.join("ours.pem"));
+    up.arg("--key").arg(folder.join("ours.key"));
     let up = Run::start(up);
     until("it says how to reach it", || up.printed().contains("pool"));
     let printed = up.printed();
@@ -237,6 +414,7 @@ fn tls_with_a_certificate_of_its_own() {
         .find_map(|line| line.split_once("CLUSTER_SERVER="))
         .expect("a URL")
         .1;
+    assert!(printed.contains("--ca FILE"), "{printed}");
 
     let ca = |name: &str| folder.join(name).display().to_string();
     let output = Run::start(pool(url, &["--ca", &ca("ours.pem")]))

@@ -54,13 +54,15 @@ fn main() -> Result<()> {
     let cluster = Cluster::join(arguments.options)?;
     let rows = RefCell::new(vec![Vec::<Colour>::new(); size.height]);
     let errors = RefCell::new(Vec::new());
-    let mut pool = cluster.pool(workers, |y: usize| Ok(size.row(y)))?;
+    // With the size in it, since workers elsewhere may be started with another one.
+    let paint = |(width, height, y): (usize, usize, usize)| Ok(Size { width, height }.row(y));
+    let mut pool = cluster.pool(workers, paint)?;
 
     println!("{} by {} pixels", size.width, size.height);
     let (start, mut bars) = (Instant::now(), Bars::new(size.height));
     for y in 0..size.height {
         let (rows, errors) = (&rows, &errors);
-        pool.apply_async(&y)?
+        pool.apply_async(&(size.width, size.height, y))?
             .callback(move |row| rows.borrow_mut()[y] = row)
             .error_callback(|error| errors.borrow_mut().push(error));
         bars.show(pool.by_worker())?;

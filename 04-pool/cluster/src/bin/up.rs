@@ -36,13 +36,17 @@ fn main() -> Result<()> {
         arguments.listen.ip().is_loopback() || arguments.certificate.is_some(),
         "beyond this machine the password would go in the clear: --certificate FILE --key FILE"
     );
+    let secret = arguments.certificate.is_some();
     let server = Server::start(&Listen {
         address: arguments.listen,
         tls: arguments.certificate.zip(arguments.key),
     })?;
     println!("A server runs until Ctrl-C. In another terminal:");
     println!("  export CLUSTER_SERVER={}", server.url());
-    println!("  cargo run --bin pool");
+    match secret {
+        true => println!("  cargo run --bin pool -- --ca FILE # who has signed the certificate"),
+        false => println!("  cargo run --bin pool"),
+    }
     loop {
         thread::park();
     }

@@ -3,15 +3,18 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectOptions};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use testing::{Output, Program};
+use tokio::runtime::Builder;
 
 /// Waits for it, with a limit that a busy machine does not reach.
 #[track_caller]
@@ -47,6 +50,16 @@ impl Run {
     pub fn printed(&self) -> String {
         let printed = self.program.output_so_far(1 << 20);
         printed.expect("it can be read").0
+    }
+
+    /// The folder of its own server.
+    pub fn folder(&self) -> PathBuf {
+        let mut entries = fs::read_dir(self.temporary.path()).expect("the folder is there");
+        entries
+            .next()
+            .expect("there is one")
+            .expect("it can be read")
+            .path()
     }
 
     pub fn pid(&self) -> Pid {
@@ -158,8 +171,38 @@ impl Nats {
     }
 
     pub fn kill(&mut self) {
-        self.signal(Signal::SIGKILL);
+        self.end(Signal::SIGKILL);
+    }
+
+    pub fn end(&mut self, signal: Signal) {
+        self.signal(signal);
         self.program.take().expect("it runs").wait();
+    }
+
+    /// What a test asks it itself.
+    pub fn ask<T>(&self, question: impl AsyncFnOnce(Client, Context) -> T) -> T {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("no thread is needed").block_on(async {
+            let client = ConnectOptions::with_user_and_password("cluster".into(), PASSWORD.into())
+                .connect(&self.address)
+                .await
+                .expect("it runs");
+            question(client.clone(), jetstream::new(client)).await
+        })
+    }
+
+    /// How many messages a stream has; none if it is not there.
+    pub fn messages(&self, stream: &str) -> u64 {
+        self.ask(async |_, jetstream| {
+            let stream = jetstream.get_stream(stream).await;
+            stream.map_or(0, |stream| stream.cached_info().state.messages)
+        })
+    }
+
+    /// What it keeps of who has which message of a queue.
+    pub fn account(&self, queue: &str) -> PathBuf {
+        let streams = self.folder.path().join("store/jetstream/$G/streams");
+        streams.join(queue).join("obs/takers/o.dat")
     }
 
     pub fn signal(&self, signal: Signal) {
