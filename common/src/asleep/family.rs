@@ -40,9 +40,11 @@ pub(crate) const OWNER: &str = "\u{1}";
 pub(super) const FILE: &str = "mp-who-waits";
 /// And its content, of this version.
 const MAGIC: u64 = u64::from_le_bytes(*b"whowait1");
-/// Nobody makes it shorter, which would end all that have it mapped.
+/// Nobody makes it shorter, which would end all that have it mapped, and nobody writes there but
+/// those.
 pub(super) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
     .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_FUTURE_WRITE)
     .union(SealFlag::F_SEAL_SEAL);
 
 /// All zeroes at first.
@@ -148,9 +150,7 @@ fn in_a_file() -> io::Result<SharedMemory<Family, ()>> {
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: it is that long, and nobody else has it yet.
     let memory = unsafe { SharedMemory::of(&file, 0, protection) }?;
-    // Nobody writes there but who has it mapped by now. Linux can do that since 5.1.
-    let seal = |seals| fcntl(&file, FcntlArg::F_ADD_SEALS(seals));
-    seal(SEALS | SealFlag::F_SEAL_FUTURE_WRITE).or_else(|_| seal(SEALS))?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
     // Standard output may be closed, and must not become this.
     fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     Ok(memory)
