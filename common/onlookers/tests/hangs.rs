@@ -54,7 +54,7 @@ fn all_sleep() {
     let pid = shop.pid().to_string();
     let listed = eventually(|| {
         let mut ps = Command::new("ps");
-        ps.args(["-o", "stat,comm", "--pid", &pid, "--ppid", &pid]);
+        ps.args(["-o", "state,comm", "--pid", &pid, "--ppid", &pid]);
         let listed = Program::start(ps).wait().success();
         (!listed.contains("\nR ")).then_some(listed)
     });

@@ -4,6 +4,7 @@
 //! that descriptor, so that a program may close it.
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -40,9 +41,11 @@ pub(crate) const OWNER: &str = "\u{1}";
 pub(super) const FILE: &str = "mp-who-waits";
 /// And its content, of this version.
 const MAGIC: u64 = u64::from_le_bytes(*b"whowait1");
-/// Nobody makes it shorter, which would end all that have it mapped.
+/// Nobody makes it shorter, which would end all that have it mapped, and nobody writes there but
+/// those.
 pub(super) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
     .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_FUTURE_WRITE)
     .union(SealFlag::F_SEAL_SEAL);
 
 /// All zeroes at first.
@@ -84,6 +87,25 @@ struct Member {
 
 /// How a process has ended, and the how manieth end that was.
 pub(super) type End = (Fate, u32);
+
+/// How many of the processes that have ended are named.
+pub(super) const SHOWN: usize = 8;
+
+/// A line for each that has ended, but not for too many: first those that did not end well, and the
+/// last.
+pub(super) fn the_dead(all: impl IntoIterator<Item = (End, String)>) -> String {
+    let all = all.into_iter();
+    let mut all: Vec<_> = all
+        .map(|((how, death), name)| (how.is_well(), Reverse(death), format!("\n  {name} {how}")))
+        .collect();
+    all.sort();
+    let lines = all.iter().take(SHOWN).map(|(_, _, line)| line.as_str());
+    let mut lines: String = lines.collect();
+    if let Some(more @ 1..) = all.len().checked_sub(SHOWN) {
+        lines.push_str(&format!("\n  and {more} more have ended"));
+    }
+    lines
+}
 
 const KNOWN: u64 = 1 << 32;
 const ELSEWHERE: u64 = 1 << 33;
@@ -148,9 +170,7 @@ fn in_a_file() -> io::Result<SharedMemory<Family, ()>> {
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: it is that long, and nobody else has it yet.
     let memory = unsafe { SharedMemory::of(&file, 0, protection) }?;
-    // Nobody writes there but who has it mapped by now. Linux can do that since 5.1.
-    let seal = |seals| fcntl(&file, FcntlArg::F_ADD_SEALS(seals));
-    seal(SEALS | SealFlag::F_SEAL_FUTURE_WRITE).or_else(|_| seal(SEALS))?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
     // Standard output may be closed, and must not become this.
     fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     Ok(memory)

@@ -16,7 +16,6 @@ mod system;
 mod table;
 mod waits;
 
-use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -27,16 +26,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::{Deadline, LONGEST_SLEEP};
 use crate::trace;
-use family::End;
-use family::Family;
 pub(crate) use family::{Child, HOLDS, OWNER, found, give_way};
+use family::{Family, the_dead};
 pub use onlooker::{LookError, Onlooker};
 pub(crate) use table::Upon;
 use table::{Picture, Sleep, State, Verdict};
 pub use waits::Waits;
 
-/// How many of the processes that have ended are named.
-const SHOWN: usize = 8;
 /// After so many looks a sleeper asks again whether the others live.
 const PATIENCE: u32 = 16;
 /// Nobody can go on: each of some processes waits, without a limit, for what only another of them
@@ -378,20 +374,4 @@ impl Noted {
             .filter(|(_, tenant)| tenant.state() == State::Ended);
         the_dead(dead.map(|&(place, _)| (self.family.end(place), self.family.name(place))))
     }
-}
-
-/// A line for each that has ended, but not for too many: first those that did not end well, and the
-/// last.
-fn the_dead(all: impl IntoIterator<Item = (End, String)>) -> String {
-    let all = all.into_iter();
-    let mut all: Vec<_> = all
-        .map(|((how, death), name)| (how.is_well(), Reverse(death), format!("\n  {name} {how}")))
-        .collect();
-    all.sort();
-    let lines = all.iter().take(SHOWN).map(|(_, _, line)| line.as_str());
-    let mut lines: String = lines.collect();
-    if let Some(more @ 1..) = all.len().checked_sub(SHOWN) {
-        lines.push_str(&format!("\n  and {more} more have ended"));
-    }
-    lines
 }

@@ -16,10 +16,9 @@ use nix::sys::mman::ProtFlags;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 
-use super::family::{End, FILE, Family, SEALS};
+use super::family::{End, FILE, Family, SEALS, the_dead};
 use super::system::{self, Fate};
 use super::table::{Sleep, State, Tenant};
-use super::the_dead;
 use super::waits::{Life, Nap, Seen, Waits};
 use crate::deadline::now;
 use crate::identity::Status;

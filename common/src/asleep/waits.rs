@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::SHOWN;
+use super::family::SHOWN;
 
 /// What an [`Onlooker`](super::Onlooker) saw. As text: how many wait, a line or two for each
 /// process, and what follows from that.
