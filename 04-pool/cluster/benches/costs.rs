@@ -231,8 +231,6 @@ fn figures(ours: &Costs, nats: &Costs) -> String {
         ("short-nats", time(short)),
         ("long-ours", time(ours.among[long])),
         ("long-nats", time(nats.among[long])),
-        ("item-nats", time(nats.item)),
-        ("change-nats", time(nats.change)),
         ("rate", format!("{:.0}", 1.0 / short)),
         ("hosts-length", format!("{:.0} s", 1000.0 * CORES * short)),
     ] {

@@ -62,11 +62,6 @@ pub(crate) fn end(name: &str, done: Result<()>) -> ! {
 }
 
 impl Process {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// How it has ended; nothing when it runs still, or elsewhere.
     ///
     /// # Errors
