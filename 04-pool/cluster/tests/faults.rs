@@ -113,6 +113,12 @@ fn a_killed_parent_goes_on_where_it_was() {
     first.signal(Signal::SIGKILL);
     first.wait(); // its workers have ended with it
     assert_ne!(nats.streams(), [""; 0], "the job is still there");
+    // Who was taken for dead may come with a second one.
+    let second = nats.ask(async |_, jetstream| {
+        let sent = jetstream.publish("storm.results.0", "another".into());
+        sent.await.expect("it is sent").await
+    });
+    assert!(second.is_err(), "{second:?}");
 
     let output = Run::start(storm(&nats, LONG)).wait().success();
     assert!(output.contains("1000 outcomes, each once\n"), "{output}");
