@@ -246,6 +246,11 @@ fn other_threads() {
         !holds.contains(" and "),
         "not what another thread holds: {seen}"
     );
+    let program = start("many-threads");
+    look_until(
+        program.pid(),
+        &["    and of its other threads nothing is known\n"],
+    );
 }
 
 /// It may end, for which another waits.
