@@ -94,8 +94,7 @@ impl Identity {
         match Status::of(self.pid()) {
             Ok(status) => {
                 let same = self.start() == 0 || status.start == self.start();
-                // The first thread may have ended, or be about to, while others run.
-                same && (status.threads > 1 || status.flags & PF_EXITING == 0)
+                same && !status.is_ending()
             }
             // It ended, or this process may not see its entry: the system tells these apart.
             Err(_) => kill(Pid::from_raw(self.pid().cast_signed()), None) != Err(Errno::ESRCH),
@@ -137,6 +136,12 @@ impl Status {
     /// Whether all its threads have ended, and nobody has waited for it yet.
     pub fn is_zombie(&self) -> bool {
         self.state == b'Z' && self.threads <= 1
+    }
+
+    /// Whether it runs no more of its program. The first thread may have ended, or be about to, while
+    /// others run.
+    pub fn is_ending(&self) -> bool {
+        self.threads <= 1 && self.flags & PF_EXITING != 0
     }
 
     /// Whether it runs another program than its parent did when it was forked.

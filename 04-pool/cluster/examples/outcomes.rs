@@ -1,6 +1,7 @@
 //! A task that returns an error, one that panics, and two that end each worker that has them.
 //!
-//! Output: exact, since the outcomes are sorted.
+//! Output: pattern, since a worker that is only slow may be taken for dead, which costs a run; the
+//! outcomes are sorted.
 
 use std::cell::RefCell;
 use std::process;

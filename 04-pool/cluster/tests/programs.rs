@@ -75,7 +75,13 @@ fn pool() {
 
 #[test]
 fn outcomes() {
-    assert_output!(exact(success(Command::new(example("outcomes")))));
+    let output = success(Command::new(example("outcomes")));
+    let runs = output.lines().find_map(|line| line.strip_prefix("runs: "));
+    let runs: Option<u32> = runs.and_then(|runs| runs.parse().ok());
+    // Once each, and to five workers and the one that gives it up; more, if a worker is taken for
+    // dead that was only slow.
+    assert!(runs >= Some(4 + 2 * 6), "{output}");
+    assert_output!(masked("runs: ", "[number]", output));
 }
 
 #[test]

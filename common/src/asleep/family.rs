@@ -40,7 +40,7 @@ pub(crate) const OWNER: &str = "\u{1}";
 /// What an onlooker knows the file by.
 pub(super) const FILE: &str = "mp-who-waits";
 /// And its content, of this version.
-const MAGIC: u64 = u64::from_le_bytes(*b"whowait1");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"whowait1");
 /// Nobody makes it shorter, which would end all that have it mapped, and nobody writes there but
 /// those.
 pub(super) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
@@ -390,9 +390,9 @@ impl Family {
         (how, member.death.load(Relaxed))
     }
 
-    /// Whether it is one, of this version.
-    pub fn is_one(&self) -> bool {
-        self.magic.load(Acquire) == MAGIC
+    /// [`MAGIC`], or 0 until it is made.
+    pub fn version(&self) -> u64 {
+        self.magic.load(Acquire)
     }
 
     /// A thread of this process falls asleep.

@@ -16,7 +16,7 @@ use nix::sys::mman::ProtFlags;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 
-use super::family::{End, FILE, Family, SEALS, the_dead};
+use super::family::{End, FILE, Family, MAGIC, SEALS, the_dead};
 use super::system::{self, Fate};
 use super::table::{Sleep, State, Tenant};
 use super::waits::{Life, Nap, Seen, Waits};
@@ -118,6 +118,9 @@ impl Onlooker {
         let file = find(pid)?;
         let meta = file.metadata().map_err(LookError::System)?;
         let seals = fcntl(&file, FcntlArg::F_GET_SEALS).unwrap_or(0);
+        if seals == 0 {
+            return Err(LookError::NoTable { pid }); // it is about to make one
+        }
         if meta.len() != size_of::<Family>() as u64 || seals & SEALS.bits() != SEALS.bits() {
             return Err(LookError::AnotherVersion { pid });
         }
@@ -130,10 +133,11 @@ impl Onlooker {
             namespace: theirs.filter(|it| Some(it) != namespace("self").as_ref()),
             before: BTreeSet::new(),
         };
-        if !onlooker.family().is_one() {
-            return Err(LookError::AnotherVersion { pid });
-        }
-        onlooker.look();
+        match onlooker.family().version() {
+            MAGIC => onlooker.look(),
+            0 => return Err(LookError::NoTable { pid }),
+            _ => return Err(LookError::AnotherVersion { pid }),
+        };
         Ok(onlooker)
     }
 
@@ -266,13 +270,13 @@ fn printable(text: &str) -> String {
 
 /// The file with the table of this process's family.
 fn find(pid: u32) -> Result<File, LookError> {
-    let status = Status::of(pid);
-    if status.as_ref().is_ok_and(Status::is_zombie) {
-        return Err(LookError::Ended { pid });
-    }
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"));
     let maps = maps.map_err(|error| refused(pid, error))?;
     let Some(inode) = inode(&maps) else {
+        let status = Status::of(pid).map_err(|error| refused(pid, error))?;
+        if status.is_ending() {
+            return Err(LookError::Ended { pid });
+        }
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let mut variables = environment.split(|&byte| byte == 0);
         return Err(match variables.any(|it| it == b"MP_ASLEEP=off") {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::family::SHOWN;
+use super::table::CELLS;
 
 /// What an [`Onlooker`](super::Onlooker) saw. As text: how many wait, a line or two for each
 /// process, and what follows from that.
@@ -82,8 +83,9 @@ impl Seen {
     fn besides(&self) -> Option<&'static str> {
         match self.life {
             Life::Lives(Some((b'T' | b't', _))) => Some("it is stopped"),
-            _ if !self.waits() => Some("other threads go on, or wait since a moment ago"),
-            _ => None,
+            _ if self.waits() => None,
+            _ if self.naps.len() >= CELLS => Some("of its other threads nothing is known"),
+            _ => Some("other threads go on, or wait since a moment ago"),
         }
     }
 }

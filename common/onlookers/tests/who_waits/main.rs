@@ -248,6 +248,11 @@ fn other_threads() {
         !holds.contains(" and "),
         "not what another thread holds: {seen}"
     );
+    let program = start("many-threads");
+    look_until(
+        program.pid(),
+        &["    and of its other threads nothing is known\n"],
+    );
 }
 
 /// It may end, for which another waits.
@@ -467,11 +472,15 @@ fn a_table_full_of_nonsense() {
         assert!(!seen.contains(|c: char| c.is_control() && c != '\n'));
     }
     write(b"something", 0);
-    let refused = Onlooker::of(shop.pid()).err().unwrap();
+    let refused = |pid| Onlooker::of(pid).err().unwrap();
+    let another = refused(shop.pid());
     assert!(
-        matches!(refused, LookError::AnotherVersion { .. }),
-        "{refused}"
+        matches!(another, LookError::AnotherVersion { .. }),
+        "{another}"
     );
+    write(&[0; 8], 0);
+    let unmade = refused(shop.pid());
+    assert!(matches!(unmade, LookError::NoTable { .. }), "{unmade}");
 }
 
 /// One line of an error, and no more.

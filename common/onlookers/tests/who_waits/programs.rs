@@ -14,11 +14,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::alarm;
 
-const ALL: [(&str, fn()); 18] = [
+const ALL: [(&str, fn()); 19] = [
     ("fates", fates),
     ("circle", circle),
     ("holder", holder),
     ("threads", threads),
+    ("many-threads", many_threads),
     ("execs", execs),
     ("open-circle", || {
         open_circle(|never, _| drop(never.get_timeout(LONG)));
@@ -119,6 +120,15 @@ fn threads() {
             never.get_timeout(LONG)
         });
         sleep(LONG);
+    });
+}
+
+fn many_threads() {
+    let never = never();
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| never.get_timeout(LONG));
+        }
     });
 }
 
