@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::Location;
 use std::process::{self, ExitStatus};
@@ -172,7 +173,11 @@ fn in_a_file() -> io::Result<SharedMemory<Family, ()>> {
     let memory = unsafe { SharedMemory::of(&file, 0, protection) }?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
     // Standard output may be closed, and must not become this.
-    fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    if file.as_raw_fd() <= libc::STDERR_FILENO {
+        fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
+    } else {
+        let _ = file.into_raw_fd();
+    }
     Ok(memory)
 }
 
