@@ -6,7 +6,7 @@
 //! slice, counters (`C`), instants (`i`) and names (`M`); times are in microseconds.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::iter::{once, repeat};
 use std::time::Duration;
 
@@ -22,7 +22,6 @@ pub fn trace(run: &Run) -> String {
         run,
         events: Vec::new(),
         holders: BTreeMap::new(),
-        starts: run.acts().map(|act| act.from.number).collect(),
     };
     writer.lives();
     for bar in &run.bars {
@@ -71,8 +70,6 @@ struct Writer<'a> {
     events: Vec<Event>,
     /// The tracks of the locks, by process and lock.
     holders: BTreeMap<(usize, ObjectId), u32>,
-    /// When acts begin.
-    starts: HashSet<usize>,
 }
 
 /// Beyond all threads' ids.
@@ -80,6 +77,12 @@ const FIRST_LOCK: u32 = 1 << 23;
 
 fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
+}
+
+/// A time at which the slice is there in which an arrow begins or ends: not its very end.
+fn within(point: Point) -> Duration {
+    let before = point.at.time.saturating_sub(Duration::from_nanos(1));
+    before.max(point.since.time)
 }
 
 impl Writer<'_> {
@@ -167,8 +170,8 @@ impl Writer<'_> {
             Going::Spawn => "spawn",
             Going::End => "end",
         };
-        let sent = self.within(arrow, arrow.from);
-        let came = self.within(arrow, arrow.to).max(sent);
+        let sent = within(arrow.from);
+        let came = within(arrow.to).max(sent);
         for (phase, point, at) in [("s", arrow.from, sent), ("f", arrow.to, came)] {
             let pid = self.run.processes[point.process].pid;
             let tid = match arrow.what {
@@ -184,18 +187,6 @@ impl Writer<'_> {
             }
             self.event(at, Duration::ZERO, &event);
         }
-    }
-
-    /// A time at which the slice is there in which the arrow begins or ends: not its very end.
-    fn within(&self, arrow: &Arrow, point: Point) -> Duration {
-        let is_start = match arrow.what {
-            Going::Spawn => true,
-            Going::Lock(_) => point == arrow.to,
-            Going::Item(_) | Going::End => self.starts.contains(&point.at.number),
-        };
-        let before = Duration::from_nanos(u64::from(!is_start));
-        let born = self.run.processes[point.process].born.time;
-        point.at.time.saturating_sub(before).max(born)
     }
 
     /// How many items are in each queue.

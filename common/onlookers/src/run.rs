@@ -156,6 +156,8 @@ pub struct Point {
     pub thread: u32,
     /// When.
     pub at: Moment,
+    /// When what it is an end of has begun: a bar, or the process.
+    pub since: Moment,
 }
 
 impl Point {
@@ -164,6 +166,7 @@ impl Point {
             process: bar.process,
             thread: bar.thread,
             at,
+            since: bar.from,
         }
     }
 }
@@ -610,6 +613,7 @@ fn life(run: &Run, child: usize, at: Moment) -> Point {
         process: child,
         thread: run.processes[child].pid,
         at,
+        since: run.processes[child].born,
     }
 }
 

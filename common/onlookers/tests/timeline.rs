@@ -576,12 +576,17 @@ fn what_was_not_written_down_is_missed_by_nobody() {
             some.map(|(_, event)| event.clone()).collect()
         };
         check(but(&|at, event| last[&event.thread] == at), true);
-        // Who was stopped before it has looked at the clock.
-        let mut late = events.clone();
-        late.iter_mut()
-            .step_by(5)
-            .for_each(|it| it.time += Duration::from_secs(1));
-        check(late, true);
+        // Who was stopped before it has looked at the clock, and a clock that is too coarse.
+        let timed = |time: &dyn Fn(usize, Duration) -> Duration| {
+            let mut events = events.clone();
+            for (at, event) in events.iter_mut().enumerate() {
+                event.time = time(at, event.time);
+            }
+            check(events, true);
+        };
+        let stop = Duration::from_secs(1);
+        (2..7).for_each(|each| timed(&|at, time| time + stop * u32::from(at % each == 0)));
+        timed(&|_, time| Duration::from_millis(time.as_millis() as u64));
         for each in 2..12 {
             check(but(&|at, _| (at * at / 3) % each == 0), false);
             check(but(&|at, _| (at * at / 3) % each == 1), false);
@@ -710,7 +715,7 @@ impl Rules {
             };
             assert!(start == "s" && finish == "f" && sent <= came, "{ends:?}");
             for (at, track) in [(sent, one), (came, other)] {
-                let within = |(from, to): &(u64, u64)| from <= at && (at < to || from == to);
+                let within = |(from, to): &(u64, u64)| from == at || (from..to).contains(&at);
                 let slices = self.slices.get(track);
                 let is_bound = slices.is_some_and(|slices| slices.iter().any(within));
                 assert!(is_bound, "flow {id} is at no slice: {ends:?}");
