@@ -4,23 +4,18 @@
 //!
 //! With `--write` the figures and the chart go into the book.
 
-#[allow(dead_code, unused_imports, reason = "another chart needs the rest")]
-#[path = "../../../common/benchmarks/src/chart.rs"]
-mod chart;
-
-use std::fmt::Write as _;
 use std::fs;
 use std::hint::spin_loop;
 use std::path::Path;
-use std::process::Command;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use benchmarks::chart::{Decades, FONT, Mark, Svg, WIDTH, width};
+use benchmarks::markdown::{self, Figures};
+use benchmarks::numbers::{time, without_zeros};
+use benchmarks::{machine, record};
 use clap::Parser;
 use cluster::{Cluster, Options};
-
-use chart::{Decades, FONT, Mark, Svg, WIDTH, width};
 
 const WORKERS: usize = 2;
 /// How long the tasks of the chart compute, in microseconds.
@@ -66,9 +61,8 @@ fn median(mut round: impl FnMut() -> Result<f64>) -> Result<f64> {
     for _ in 0..=ROUNDS {
         all.push(round()?);
     }
-    all.remove(0); // the first one warms up
-    all.sort_by(f64::total_cmp);
-    Ok(all[ROUNDS / 2])
+    // The first one warms up.
+    record::median(&all[1..]).context("no round")
 }
 
 /// Seconds each.
@@ -186,57 +180,43 @@ fn over_nats(cluster: &Cluster) -> Result<Costs> {
     })
 }
 
-/// As a reader wants it, with three digits.
-fn time(seconds: f64) -> String {
-    let (number, unit) = match seconds {
-        s if s < 1e-6 => (s * 1e9, "ns"),
-        s if s < 1e-3 => (s * 1e6, "µs"),
-        s if s < 1.0 => (s * 1e3, "ms"),
-        s => (s, "s"),
-    };
-    let digits = 2 - (number.log10().floor() as i32).clamp(0, 2);
-    format!("{number:.*} {unit}", digits as usize)
-}
-
 fn table(ours: &Costs, nats: &Costs) -> String {
-    let mut table = String::from("| | here | over NATS |\n|---|--:|--:|\n");
-    let mut row = |what: &str, ours: f64, nats: f64| {
+    let head = ["", "here", "over NATS"].map(str::to_owned).to_vec();
+    let row = |what: &str, ours: f64, nats: f64| {
         let cell = |seconds| time(seconds).replace(' ', "&nbsp;");
-        let _ = writeln!(table, "| {what} | {} | {} |", cell(ours), cell(nats));
+        vec![what.to_owned(), cell(ours), cell(nats)]
     };
-    row("a task there and back, alone", ours.alone, nats.alone);
-    row(
-        "a task of 10 µs, among many, on two workers",
-        ours.among[0],
-        nats.among[0],
-    );
-    row("an item through a queue, counted", ours.item, nats.item);
-    row(
-        "a change of a shared value, alone",
-        ours.change,
-        nats.change,
-    );
-    table
+    markdown::table(&[
+        head,
+        row("a task there and back, alone", ours.alone, nats.alone),
+        row(
+            "a task of 10 µs, among many, on two workers",
+            ours.among[0],
+            nats.among[0],
+        ),
+        row("an item through a queue, counted", ours.item, nats.item),
+        row(
+            "a change of a shared value, alone",
+            ours.change,
+            nats.change,
+        ),
+    ])
 }
 
-/// For the text of the page, each between anchors.
+/// For the text of the page.
 fn figures(ours: &Costs, nats: &Costs) -> String {
     /// Of each of a thousand hosts.
     const CORES: f64 = 32.0;
     let (short, long) = (nats.among[0], LENGTHS.len() - 2);
-    let mut text = String::new();
-    for (name, figure) in [
-        ("alone-ours", time(ours.alone)),
-        ("alone-nats", time(nats.alone)),
-        ("short-nats", time(short)),
-        ("long-ours", time(ours.among[long])),
-        ("long-nats", time(nats.among[long])),
-        ("rate", format!("{:.0}", 1.0 / short)),
-        ("hosts-length", format!("{:.0} s", 1000.0 * CORES * short)),
-    ] {
-        let _ = writeln!(text, "# ANCHOR: {name}\n{figure}\n# ANCHOR_END: {name}");
-    }
-    text
+    let mut figures = Figures::default();
+    figures.add("alone-ours", &time(ours.alone));
+    figures.add("alone-nats", &time(nats.alone));
+    figures.add("short-nats", &time(short));
+    figures.add("long-ours", &time(ours.among[long]));
+    figures.add("long-nats", &time(nats.among[long]));
+    figures.add("rate", &format!("{:.0}", 1.0 / short));
+    figures.add("hosts-length", &format!("{:.0} s", 1000.0 * CORES * short));
+    figures.0
 }
 
 fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
@@ -253,11 +233,21 @@ fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
     );
     for tick in y.ticks() {
         svg.line((left, y.at(tick)), (right, y.at(tick)), 0.2);
-        svg.label(left - 6.0, y.at(tick) + FONT / 3.0, "end", &round(tick));
+        svg.label(
+            left - 6.0,
+            y.at(tick) + FONT / 3.0,
+            "end",
+            &without_zeros(&time(tick)),
+        );
     }
     for tick in x.ticks() {
         svg.line((x.at(tick), bottom), (x.at(tick), bottom + 5.0), 0.6);
-        svg.label(x.at(tick), bottom + 1.4 * FONT, "middle", &round(tick));
+        svg.label(
+            x.at(tick),
+            bottom + 1.4 * FONT,
+            "middle",
+            &without_zeros(&time(tick)),
+        );
     }
     let middle = f64::midpoint(left, right);
     svg.label(
@@ -282,38 +272,15 @@ fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
     Some(svg.finish())
 }
 
-/// A tick.
-fn round(seconds: f64) -> String {
-    match seconds {
-        s if s < 0.9e-3 => format!("{:.0} µs", s * 1e6),
-        s if s < 0.9 => format!("{:.0} ms", s * 1e3),
-        s => format!("{s:.0} s"),
-    }
-}
-
-fn first_line(program: &str, argument: &str) -> Result<String> {
-    let output = Command::new(program).arg(argument).output();
-    let output = output.with_context(|| format!("no {program}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
 fn machine(cluster: &Cluster) -> Result<String> {
-    let info = fs::read_to_string("/proc/cpuinfo")?;
-    let model = info.lines().find(|line| line.starts_with("model name"));
-    let model = model
-        .and_then(|line| line.split_once(": "))
-        .map_or("unknown", |(_, name)| name);
+    let machine = machine::this()?;
     Ok(format!(
         "Measured on {} cores of an `{}`, with Linux {}, {} and nats-server {} on the same \
          machine; medians of {ROUNDS} rounds.\n",
-        available_parallelism()?,
-        model.trim(),
-        first_line("uname", "-r")?,
-        first_line("rustc", "--version")?
-            .split(" (")
-            .next()
-            .unwrap_or_default(),
+        machine.cores,
+        machine.cpu,
+        machine.kernel,
+        machine.rustc.split(" (").next().unwrap_or_default(),
         cluster.server_version(),
     ))
 }

@@ -11,7 +11,7 @@ use async_nats::connection::State;
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, subject_id};
 
 /// How often one says that it is there.
 const BEAT: Duration = Duration::from_millis(200);
@@ -138,12 +138,7 @@ impl Watch {
                 continue;
             };
             let message = message.context("the connection is closed")?;
-            let who = message
-                .subject
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .replace('_', " ");
+            let who = subject_id(&message.subject).replace('_', " ");
             if *message.payload == *BYE {
                 if self.known.remove(&who).is_some() {
                     return Ok(Some(Change::Left(who)));

@@ -346,6 +346,11 @@ fn refusal(error: &PublishError) -> Option<Sent> {
     }
 }
 
+/// Of what a [`subject`](Cluster::subject) is: its last part.
+pub(crate) fn subject_id(subject: &str) -> &str {
+    subject.rsplit('.').next().unwrap_or_default()
+}
+
 /// Whether the server knows no such stream.
 pub(crate) fn is_missing(error: &GetStreamError) -> bool {
     matches!(

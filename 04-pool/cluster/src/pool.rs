@@ -23,7 +23,7 @@ use futures_util::{StreamExt, poll};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Cluster, Sent};
+use crate::cluster::{Cluster, Sent, subject_id};
 use crate::process::{Process, end};
 use crate::pull::{Pull, SILENCE, TAKERS, once, restore, work_queue};
 use crate::reader::Reader;
@@ -297,7 +297,7 @@ impl<'p, A: Serialize, R: DeserializeOwned> Pool<'p, A, R> {
             return Ok(());
         };
         (self.heard, self.ends) = (Instant::now(), 0);
-        let id = message.subject.rsplit('.').next().unwrap_or_default();
+        let id = subject_id(&message.subject);
         let id = id
             .parse()
             .with_context(|| format!("no task's subject: {id}"))?;

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::{Cluster, is_missing};
+use crate::cluster::{Cluster, is_missing, subject_id};
 
 /// Who has not said for so long that it is still at it is taken for dead.
 pub const TAKEN_FOR_DEAD: Duration = Duration::from_secs(2);
@@ -174,9 +174,9 @@ impl Held {
         &self.message.payload
     }
 
-    /// The last part of its subject.
+    /// Which one it is.
     pub fn id(&self) -> &str {
-        self.message.subject.rsplit('.').next().unwrap_or_default()
+        subject_id(&self.message.subject)
     }
 
     /// Says that nobody else need do it.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, Sent};
+use crate::cluster::{Cluster, Sent, subject_id};
 use crate::process::Process;
 use crate::pull::{Held, Pull, SILENCE, once, restore, work_queue};
 use crate::reader::Reader;
@@ -181,7 +181,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         while (all.len() as u64) < there {
             let message = self.cluster.wait(reader.next(Duration::from_secs(1)))?;
             if let Some(message) = message {
-                let name = message.subject.rsplit('.').next().unwrap_or_default();
+                let name = subject_id(&message.subject);
                 let by = String::from_utf8_lossy(&message.payload);
                 all.push((name.to_owned(), by.into_owned()));
             }
