@@ -131,7 +131,7 @@ impl Writer<'_> {
                 ref place,
                 ..
             } => {
-                let name = format!("{} {}", words::act(act), object.unwrap_or_default());
+                let name = format!("{} {}", act.name(), object.unwrap_or_default());
                 let outcome = outcome.map_or("never done", |outcome| match outcome {
                     Outcome::Done => "done",
                     Outcome::TimedOut => "timed out",

@@ -43,7 +43,8 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
     });
     let axis = Axis::new(&view, choice.is_to_scale, ends, &labels.collect::<Vec<_>>());
     let scale = (!view.moments.is_empty()).then_some(NAME + 8.0);
-    let legend = legend(&view);
+    let colours = colours(&view);
+    let legend = legend(&view, &colours);
     let rows = view.processes.len() as f64 * ROW;
     // A phone shows so much of it at first.
     let lines = legend_lines(&legend, 0.72 * WIDTH);
@@ -56,7 +57,7 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
             .zip(0..)
             .map(|(at, row)| (*at, f64::from(row) * ROW))
             .collect(),
-        colours: colours(&view),
+        colours,
         svg: Svg::new(
             name,
             size,
@@ -64,37 +65,34 @@ pub fn draw(run: &Run, choice: &Choice, name: &str, title: &str) -> String {
             title,
             &words::all(&view).join(" "),
         ),
-        view,
-        axis,
+        view: &view,
+        axis: &axis,
         name,
     };
     drawing.marker();
     drawing.breaks(rows);
-    for row in drawing.view.processes.clone() {
+    for &row in &view.processes {
         drawing.process(row);
     }
-    for bar in drawing.view.bars.clone() {
-        drawing.bar(&bar);
+    for bar in &view.bars {
+        drawing.bar(bar);
     }
-    for service in drawing.view.services.clone() {
-        let (x, y) = (
-            drawing.axis.at(service.at),
-            drawing.bars_of(service.process),
-        );
+    for service in &view.services {
+        let (x, y) = (axis.at(service.at), drawing.bars_of(service.process));
         drawing.svg.line((x, y + 5.0), (x, y + BAR - 5.0), 0.8);
     }
-    for close in drawing.view.closes.clone() {
-        let (x, top) = (drawing.axis.at(close.at), drawing.bars_of(close.process));
+    for close in &view.closes {
+        let (x, top) = (axis.at(close.at), drawing.bars_of(close.process));
         drawing.close(x, top + BAR / 2.0);
     }
-    for arrow in drawing.view.arrows.clone() {
+    for arrow in &view.arrows {
         let (from, to) = (drawing.point(arrow.from), drawing.point(arrow.to));
         drawing.arrow(arrow.what, from, to);
     }
-    for arrow in drawing.view.cut.clone() {
-        drawing.stub(&arrow);
+    for arrow in &view.cut {
+        drawing.stub(arrow);
     }
-    for row in drawing.view.processes.clone() {
+    for &row in &view.processes {
         drawing.end(row);
     }
     drawing.scale(rows, size.0);
@@ -153,8 +151,8 @@ fn colours(view: &View) -> BTreeMap<ObjectId, &'static str> {
 
 struct Drawing<'a> {
     svg: Svg,
-    view: View<'a>,
-    axis: Axis,
+    view: &'a View<'a>,
+    axis: &'a Axis,
     name: &'a str,
     /// The top of each process's row.
     rows: BTreeMap<usize, f64>,
@@ -164,6 +162,11 @@ struct Drawing<'a> {
 impl Drawing<'_> {
     fn bars_of(&self, process: usize) -> f64 {
         self.rows.get(&process).copied().unwrap_or(0.0) + NAME
+    }
+
+    fn colour(&self, of: Option<ObjectId>) -> &'static str {
+        let colour = of.and_then(|object| self.colours.get(&object));
+        colour.copied().unwrap_or("currentColor")
     }
 
     fn point(&self, point: Point) -> (f64, f64) {
@@ -199,8 +202,7 @@ impl Drawing<'_> {
         let (from, to) = (self.axis.at(bar.from), self.axis.at(bar.to));
         let top = self.bars_of(bar.process);
         if bar.is_wait() {
-            let colour = bar.object().and_then(|it| self.colours.get(&it));
-            let colour = colour.copied().unwrap_or("currentColor");
+            let colour = self.colour(bar.object());
             return self.svg.element(format_args!(
                 "<path d=\"M{from:.1} {:.1}H{to:.1}\" stroke=\"{colour}\" {WAIT}/>",
                 top + BAR - 2.0
@@ -227,7 +229,7 @@ impl Drawing<'_> {
             "<rect x=\"{from:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\" \
              rx=\"2\" {style}/>"
         ));
-        let (left, right) = free(&self.view, bar);
+        let (left, right) = free(self.view, bar);
         let (left, right) = (self.axis.at(left), self.axis.at(right));
         if let Some(label) = label(bar).filter(|label| right - left >= width(label)) {
             let colour = match bar.doing {
@@ -255,10 +257,7 @@ impl Drawing<'_> {
         };
         let (colour, style) = match what {
             Going::Item(_) => ("currentColor", "stroke-opacity=\"0.9\""),
-            Going::Lock(object) => (
-                self.colours.get(&object).copied().unwrap_or("currentColor"),
-                "stroke-dasharray=\"3 3\"",
-            ),
+            Going::Lock(object) => (self.colour(Some(object)), "stroke-dasharray=\"3 3\""),
             Going::Spawn | Going::End => ("currentColor", "stroke-opacity=\"0.35\""),
         };
         let head = match what {
@@ -371,7 +370,7 @@ impl Drawing<'_> {
             }
             return;
         }
-        for (from, to, passed) in self.axis.breaks.clone() {
+        for &(from, to, passed) in &self.axis.breaks {
             self.svg
                 .label((from + to) / 2.0, y, "middle", &time(passed));
         }
@@ -388,13 +387,6 @@ impl Drawing<'_> {
             Shape::Box(style) => self.svg.element(format_args!(
                 "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"22\" height=\"14\" rx=\"2\" {style}/>"
             )),
-            Shape::Lock(object) => {
-                let colour = self.colours.get(object).copied().unwrap_or("currentColor");
-                self.svg.element(format_args!(
-                    "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"22\" height=\"14\" rx=\"2\" \
-                     fill=\"{colour}\"/>"
-                ));
-            }
             Shape::Tick => self.svg.line((x + 11.0, top), (x + 11.0, top + 14.0), 0.8),
             Shape::Wait => self.svg.element(format_args!(
                 "<path d=\"M{x:.1} {middle:.1}h22\" stroke=\"currentColor\" {WAIT}/>"
@@ -410,12 +402,7 @@ impl Drawing<'_> {
             Shape::Cross => self.cross(x + 11.0, middle),
             Shape::None => {}
         }
-        let indent = if matches!(sign.shape, Shape::None) {
-            0.0
-        } else {
-            28.0
-        };
-        self.svg.label(x + indent, y, "start", &sign.text);
+        self.svg.label(x + sign.indent(), y, "start", &sign.text);
     }
 }
 
@@ -437,8 +424,7 @@ struct Sign {
 }
 
 enum Shape {
-    Box(&'static str),
-    Lock(ObjectId),
+    Box(String),
     Wait,
     Tick,
     Going(&'static str),
@@ -448,36 +434,39 @@ enum Shape {
 }
 
 impl Sign {
+    /// Where its text begins.
+    fn indent(&self) -> f64 {
+        match self.shape {
+            Shape::None => 0.0,
+            _ => 28.0,
+        }
+    }
+
     fn width(&self) -> f64 {
-        let shape = if matches!(self.shape, Shape::None) {
-            0.0
-        } else {
-            28.0
-        };
-        shape + width(&self.text) + 18.0
+        self.indent() + width(&self.text) + 18.0
     }
 }
 
 /// Of what there is in the picture alone.
-fn legend(view: &View) -> Vec<Sign> {
+fn legend(view: &View, colours: &BTreeMap<ObjectId, &str>) -> Vec<Sign> {
     let mut signs = Vec::new();
     let mut sign = |shape, text: &str| {
         let text = text.to_owned();
         signs.push(Sign { shape, text });
     };
-    for object in colours(view).into_keys() {
+    for (&object, colour) in colours {
         let text = format!("holds {}", view.run.name(object));
-        sign(Shape::Lock(object), &text);
+        sign(Shape::Box(format!("fill=\"{colour}\"")), &text);
     }
     let has = |is: &dyn Fn(&Bar) -> bool| view.bars.iter().any(is);
     if has(&Bar::is_wait) {
         sign(Shape::Wait, "waits");
     }
     if has(&|bar| matches!(bar.doing, Doing::Task(_))) {
-        sign(Shape::Box(TASK), "a task");
+        sign(Shape::Box(TASK.into()), "a task");
     }
     if has(&|bar| matches!(bar.doing, Doing::Act { act: Act::Call, .. })) {
-        sign(Shape::Box(CALL), "a callback");
+        sign(Shape::Box(CALL.into()), "a callback");
     }
     if !view.services.is_empty() {
         sign(Shape::Tick, "a request");

@@ -592,8 +592,8 @@ impl Reader {
 }
 
 /// The kinds of a pool's two queues.
-const TASKS: &str = "task queue of the pool";
-const RESULTS: &str = "result queue of the pool";
+pub(crate) const TASKS: &str = "task queue of the pool";
+pub(crate) const RESULTS: &str = "result queue of the pool";
 
 fn name_objects(objects: &mut BTreeMap<ObjectId, Object>) {
     let mut counts: HashMap<String, usize> = HashMap::new();

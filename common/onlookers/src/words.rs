@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use common::trace::{Act, Outcome};
 use nix::sys::signal::Signal;
 
-use crate::run::{Bar, Doing, End, Going, Moment};
+use crate::run::{Bar, Doing, End, Going, Moment, RESULTS, TASKS};
 use crate::view::View;
 
 /// Each thing that is shown, in the order in which they happened.
@@ -17,23 +17,16 @@ pub fn all(view: &View) -> Vec<String> {
     let come = view.cut.iter().filter(|arrow| view.shows(arrow.to.at));
     for arrow in view.arrows.iter().chain(come) {
         let (from, to) = (name(arrow.from.process), name(arrow.to.process));
-        let text = match arrow.what {
-            Going::Spawn => format!("{from} starts {to}."),
-            Going::Item(object) => match run.kind(object) {
-                "task queue of the pool" => continue,
-                "result queue of the pool" => continue,
-                _ => format!(
-                    "{to} gets what {from} has put into the {}.",
-                    run.name(object)
-                ),
-            },
-            Going::Lock(_) | Going::End => continue,
-        };
-        let at = match arrow.what {
-            Going::Spawn => arrow.from.at,
-            _ => arrow.to.at,
-        };
-        all.push((at, text));
+        match arrow.what {
+            Going::Spawn => all.push((arrow.from.at, format!("{from} starts {to}."))),
+            // A pool's tasks have sentences of their own.
+            Going::Item(object) if ![TASKS, RESULTS].contains(&run.kind(object)) => {
+                let queue = run.name(object);
+                let text = format!("{to} gets what {from} has put into the {queue}.");
+                all.push((arrow.to.at, text));
+            }
+            Going::Item(_) | Going::Lock(_) | Going::End => {}
+        }
     }
     for close in &view.closes {
         let (who, queue) = (name(close.process), run.name(close.object));
@@ -143,20 +136,6 @@ fn awaited(view: &View, bar: &Bar) -> String {
             })
         }
         _ => format!("the {object_name}"),
-    }
-}
-
-/// An act, as a verb.
-pub fn act(act: Act) -> &'static str {
-    match act {
-        Act::Lock => "lock",
-        Act::Unlock => "unlock",
-        Act::Put => "put",
-        Act::Get => "get",
-        Act::Claim => "claim",
-        Act::Spawn => "spawn",
-        Act::Join => "join",
-        Act::Call => "call back",
     }
 }
 

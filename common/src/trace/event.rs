@@ -153,7 +153,7 @@ impl Act {
             Act::Claim => "claim",
             Act::Spawn => "spawn",
             Act::Join => "join",
-            Act::Call => "call",
+            Act::Call => "callback",
         }
     }
 }
