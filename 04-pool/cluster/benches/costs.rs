@@ -9,13 +9,19 @@ use std::hint::spin_loop;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::stream::{self, RetentionPolicy};
+use async_nats::jetstream::{self, AckKind};
+use async_nats::{ConnectOptions, ServerAddr};
 use benchmarks::chart::{Decades, FONT, Mark, Svg, WIDTH, width};
 use benchmarks::markdown::{self, Figures};
-use benchmarks::numbers::{time, without_zeros};
+use benchmarks::numbers::{count_in_words, time, without_zeros};
 use benchmarks::{machine, record};
 use clap::Parser;
-use cluster::{Cluster, Options};
+use cluster::{Cluster, Listen, Options, Server};
+use futures_util::StreamExt;
+use tokio::runtime::Builder;
 
 const WORKERS: usize = 2;
 /// How long the tasks of the chart compute, in microseconds.
@@ -180,6 +186,40 @@ fn over_nats(cluster: &Cluster) -> Result<Costs> {
     })
 }
 
+/// How many messages "in progress" a server takes in a second, from one connection.
+fn in_progress() -> Result<f64> {
+    const MESSAGES: u32 = 200_000;
+    let server = Server::start(&Listen::default())?;
+    let threads = Builder::new_multi_thread().enable_all().build()?;
+    threads.block_on(async {
+        let address: ServerAddr = server.url().parse()?;
+        let (user, password) = (address.username(), address.password());
+        let [user, password] = [user, password].map(|it| it.unwrap_or_default().to_owned());
+        let options = ConnectOptions::with_user_and_password(user, password);
+        let jetstream = jetstream::new(options.connect(address).await?);
+        let tasks = stream::Config {
+            name: "tasks".to_owned(),
+            retention: RetentionPolicy::WorkQueue,
+            ..stream::Config::default()
+        };
+        let tasks = jetstream.create_stream(tasks).await?;
+        let takers = tasks.create_consumer(pull::Config::default()).await?;
+        jetstream.publish("tasks", "one".into()).await?.await?;
+        let mut given = takers.messages().await?;
+        let message = given.next().await.context("no task")?;
+        let message = message?;
+        let start = Instant::now();
+        for _ in 0..MESSAGES {
+            let said = message.ack_with(AckKind::Progress).await;
+            said.map_err(Error::from_boxed)?;
+        }
+        // Answered when all before it are dealt with.
+        let said = message.double_ack().await;
+        said.map_err(Error::from_boxed)?;
+        Ok(f64::from(MESSAGES) / start.elapsed().as_secs_f64())
+    })
+}
+
 fn table(ours: &Costs, nats: &Costs) -> String {
     let head = ["", "here", "over NATS"].map(str::to_owned).to_vec();
     let row = |what: &str, ours: f64, nats: f64| {
@@ -204,7 +244,7 @@ fn table(ours: &Costs, nats: &Costs) -> String {
 }
 
 /// For the text of the page.
-fn figures(ours: &Costs, nats: &Costs) -> String {
+fn figures(ours: &Costs, nats: &Costs, in_progress: f64) -> String {
     /// Of each of a thousand hosts.
     const CORES: f64 = 32.0;
     let (short, long) = (nats.among[0], LENGTHS.len() - 2);
@@ -215,6 +255,7 @@ fn figures(ours: &Costs, nats: &Costs) -> String {
     figures.add("long-ours", &time(ours.among[long]));
     figures.add("long-nats", &time(nats.among[long]));
     figures.add("rate", &format!("{:.0}", 1.0 / short));
+    figures.add("in-progress", &count_in_words(in_progress));
     figures.add("hosts-length", &format!("{:.0} s", 1000.0 * CORES * short));
     figures.0
 }
@@ -303,11 +344,19 @@ fn main() -> Result<()> {
         let times = [length as f64 / 1e6, ours.among[at], nats.among[at]].map(time);
         println!("{}", times.join("   "));
     }
+    let in_progress = in_progress()?;
+    println!(
+        "\n{} messages \"in progress\" a second",
+        count_in_words(in_progress)
+    );
     if arguments.write {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/measured");
         fs::write(folder.join("cluster-machine.md"), machine(&cluster)?)?;
         fs::write(folder.join("cluster.md"), table)?;
-        fs::write(folder.join("cluster-figures.txt"), figures(&ours, &nats))?;
+        fs::write(
+            folder.join("cluster-figures.txt"),
+            figures(&ours, &nats, in_progress),
+        )?;
         let picture = picture(&ours, &nats).context("nothing to draw")?;
         fs::write(folder.join("cluster.svg"), picture)?;
     }
