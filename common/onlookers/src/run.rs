@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::trace::{Act, Event, ObjectId, Outcome, Trace, What};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 /// A point of a run: of two, the one with the greater number is later, also where the clock has not
@@ -275,8 +276,11 @@ impl Run {
         }
         let run = Run::of(trace.events());
         // It, and what it has started; a program that has ended meanwhile is still to be reaped.
-        let killed = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+        let group = Pid::from_raw(child.id().cast_signed());
+        let killed = killpg(group, Signal::SIGKILL);
         child.wait()?;
+        // Whoever adopts orphans has got these.
+        while waitpid(Pid::from_raw(-group.as_raw()), None).is_ok() {}
         killed?;
         Ok(run)
     }

@@ -3,6 +3,11 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[macro_use]
+#[path = "../../tests/harness/mod.rs"]
+#[allow(unsafe_code, reason = "it sets a signal back")]
+mod harness;
+
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,7 +17,6 @@ use std::{env, fs, thread};
 
 use common::trace::{Act, Event, Outcome, Trace, What};
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
-use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use onlookers::run::{Arrow, Bar, Doing, Going, Run};
@@ -20,15 +24,6 @@ use onlookers::view::{Choice, View};
 use onlookers::{chrome, drawing, words};
 use serde_json::Value as Json;
 use testing::Program;
-
-macro_rules! trials {
-    ($($name:ident),* $(,)?) => {
-        vec![$(Trial::test(stringify!($name), || {
-            $name();
-            Ok(())
-        })),*]
-    };
-}
 
 const PROGRAMS: [(&str, fn()); 11] = [
     ("market", market),
@@ -47,39 +42,38 @@ const PROGRAMS: [(&str, fn()); 11] = [
 /// Those that take their time.
 const SLOW: [(&str, fn()); 2] = [("patience", patience), ("stuck", stuck)];
 
+trials![
+    each_item_goes_from_who_has_put_it_to_who_gets_it,
+    a_lock_goes_to_who_waits_for_it,
+    a_death_is_in_the_middle_of_a_task,
+    who_waits_in_vain_waits,
+    who_has_to_wait_waits,
+    who_waits_for_ever_waits_for_somebody,
+    a_manager_serves,
+    a_run_is_in_order,
+    a_lock_of_the_dead_is_held_by_one,
+    an_end_goes_to_who_has_waited_for_it,
+    a_process_has_a_name_of_its_own,
+    what_was_not_written_down_is_missed_by_nobody,
+    what_is_left_is_counted,
+    a_refusal_at_once_is_no_wait,
+    perfetto_can_read_it,
+    a_picture_is_whole,
+    a_picture_shows_who_waits_for_whom,
+    a_picture_shows_what_is_chosen,
+    a_long_run_is_shown_where_most_happens,
+    an_item_is_shown_though_its_other_end_is_not,
+    the_command_writes_its_files,
+    the_command_says_what_to_do,
+];
+
 fn main() {
     let name = env::args().nth(1);
     let mut programs = PROGRAMS.iter().chain(&SLOW);
     if let Some((_, body)) = programs.find(|(it, _)| name.as_deref() == Some(*it)) {
         return body();
     }
-    let trials = trials![
-        each_item_goes_from_who_has_put_it_to_who_gets_it,
-        a_lock_goes_to_who_waits_for_it,
-        a_death_is_in_the_middle_of_a_task,
-        who_waits_in_vain_waits,
-        who_has_to_wait_waits,
-        who_waits_for_ever_waits_for_somebody,
-        a_manager_serves,
-        a_run_is_in_order,
-        a_lock_of_the_dead_is_held_by_one,
-        an_end_goes_to_who_has_waited_for_it,
-        a_process_has_a_name_of_its_own,
-        what_was_not_written_down_is_missed_by_nobody,
-        what_is_left_is_counted,
-        a_refusal_at_once_is_no_wait,
-        perfetto_can_read_it,
-        a_picture_is_whole,
-        a_picture_shows_who_waits_for_whom,
-        a_picture_shows_what_is_chosen,
-        a_long_run_is_shown_where_most_happens,
-        an_item_is_shown_though_its_other_end_is_not,
-        the_command_writes_its_files,
-        the_command_says_what_to_do,
-    ];
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials).exit();
+    harness::main(trials());
 }
 
 fn program(name: &str, record: &Path) -> Command {

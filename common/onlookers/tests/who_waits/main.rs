@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[macro_use]
+#[path = "../../../tests/harness/mod.rs"]
+#[allow(unsafe_code, reason = "it sets a signal back")]
+mod harness;
 mod programs;
 
 use std::fs::{self, File};
@@ -16,7 +20,6 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use common::{LookError, Onlooker};
-use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use testing::{Output, Program, assert_output, can_use, chain, exact, example, masked};
@@ -25,52 +28,42 @@ use testing::{Output, Program, assert_output, can_use, chain, exact, example, ma
 const PATIENCE: Duration = Duration::from_secs(30);
 const NOBODY: u32 = 65534;
 
-macro_rules! trials {
-    ($($name:ident),* $(,)?) => {
-        vec![$(Trial::test(stringify!($name), || {
-            $name();
-            Ok(())
-        })),*]
-    };
-}
+trials![
+    a_shop_that_hangs,
+    any_process_of_the_family_will_do,
+    who_goes_on_and_who_is_dead,
+    a_circle_with_limits,
+    who_holds_several_locks,
+    who_is_stopped,
+    other_threads,
+    who_runs_another_program,
+    a_circle_that_another_thread_may_open,
+    who_has_ended_long_ago,
+    another_wait_has_words_of_its_own,
+    another_owner_of_a_lock,
+    who_sleeps_again_and_again_goes_on,
+    who_naps_within_a_wait_waits_once,
+    descriptors_that_were_closed,
+    without_a_descriptor,
+    with_small_files,
+    without_standard_output,
+    an_onlooker_keeps_nobody_from_being_told,
+    a_table_full_of_nonsense,
+    no_process,
+    a_zombie,
+    no_program_of_this_library,
+    switched_off,
+    another_user,
+    a_protected_process,
+    another_pid_namespace,
+    to_watch_ends_with_the_family,
+];
 
 fn main() {
     if programs::run() {
         return;
     }
-    let trials = trials![
-        a_shop_that_hangs,
-        any_process_of_the_family_will_do,
-        who_goes_on_and_who_is_dead,
-        a_circle_with_limits,
-        who_holds_several_locks,
-        who_is_stopped,
-        other_threads,
-        who_runs_another_program,
-        a_circle_that_another_thread_may_open,
-        who_has_ended_long_ago,
-        another_wait_has_words_of_its_own,
-        another_owner_of_a_lock,
-        who_sleeps_again_and_again_goes_on,
-        who_naps_within_a_wait_waits_once,
-        descriptors_that_were_closed,
-        without_a_descriptor,
-        with_small_files,
-        without_standard_output,
-        an_onlooker_keeps_nobody_from_being_told,
-        a_table_full_of_nonsense,
-        no_process,
-        a_zombie,
-        no_program_of_this_library,
-        switched_off,
-        another_user,
-        a_protected_process,
-        another_pid_namespace,
-        to_watch_ends_with_the_family,
-    ];
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials).exit();
+    harness::main(trials());
 }
 
 /// One of the programs here.
