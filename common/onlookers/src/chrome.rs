@@ -171,7 +171,7 @@ impl Writer<'_> {
             Going::End => "end",
         };
         let sent = within(arrow.from);
-        let came = within(arrow.to).max(sent);
+        let came = within(arrow.to);
         for (phase, point, at) in [("s", arrow.from, sent), ("f", arrow.to, came)] {
             let pid = self.run.processes[point.process].pid;
             let tid = match arrow.what {

@@ -13,8 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-/// A point of a run: of two, the one with the greater number is later, also where the clock has not
-/// moved between them.
+/// A point of a run: of two, the one with the greater number is later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Moment {
     /// The how manieth event of the run.
@@ -233,13 +232,17 @@ impl Run {
         let mut events: Vec<Event> = events.into_iter().collect();
         // Who was stopped between its place in the order and its look at the clock has a time that
         // is later than that of what came after it.
-        let mut least = Duration::MAX;
+        let mut most = Duration::MAX;
         for event in events.iter_mut().rev() {
-            least = least.min(event.time);
-            event.time = least;
+            most = most.min(event.time);
+            event.time = most;
         }
+        // On a coarse clock, too, nothing ends at the very moment at which it has begun.
+        let mut least = Duration::ZERO;
         let mut reader = Reader::default();
-        for (number, event) in events.into_iter().enumerate() {
+        for (number, mut event) in events.into_iter().enumerate() {
+            event.time = event.time.max(least);
+            least = event.time + Duration::from_nanos(1);
             reader.read(number, event);
         }
         reader.finish()
