@@ -272,23 +272,14 @@ fn picture(ours: &Costs, nats: &Costs) -> Option<String> {
         "What a task takes on two workers, by what it computes",
         "Two curves that meet where tasks take milliseconds: the pool here below, NATS above.",
     );
+    let round = |tick| without_zeros(&time(tick));
     for tick in y.ticks() {
         svg.line((left, y.at(tick)), (right, y.at(tick)), 0.2);
-        svg.label(
-            left - 6.0,
-            y.at(tick) + FONT / 3.0,
-            "end",
-            &without_zeros(&time(tick)),
-        );
+        svg.label(left - 6.0, y.at(tick) + FONT / 3.0, "end", &round(tick));
     }
     for tick in x.ticks() {
         svg.line((x.at(tick), bottom), (x.at(tick), bottom + 5.0), 0.6);
-        svg.label(
-            x.at(tick),
-            bottom + 1.4 * FONT,
-            "middle",
-            &without_zeros(&time(tick)),
-        );
+        svg.label(x.at(tick), bottom + 1.4 * FONT, "middle", &round(tick));
     }
     let middle = f64::midpoint(left, right);
     svg.label(
