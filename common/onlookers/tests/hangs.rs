@@ -87,13 +87,13 @@ fn what_it_does_all_the_time() {
         return;
     }
     let (_shop, children) = shop();
-    let mut strace = Command::new("timeout");
-    strace.args(["1", "strace", "-e", "futex", "-p", &children[0].to_string()]);
-    let seen = Program::start(strace).wait().stderr;
-    let call = seen
-        .lines()
-        .find(|line| line.contains("ETIMEDOUT") && line.starts_with("futex("))
-        .unwrap();
+    let call = eventually(|| {
+        let mut strace = Command::new("timeout");
+        strace.args(["1", "strace", "-e", "futex", "-p", &children[0].to_string()]);
+        let seen = Program::start(strace).wait().stderr;
+        let is_call = |line: &&str| line.contains("ETIMEDOUT") && line.starts_with("futex(");
+        seen.lines().find(is_call).map(str::to_owned)
+    });
     let call = masked("futex(", "[address]", format!("{call}\n"));
     assert_output!(masked("FUTEX_WAIT, ", "[number]", call));
 }

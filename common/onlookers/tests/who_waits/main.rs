@@ -131,7 +131,11 @@ fn signal(pid: u32, signal: Signal) {
 fn a_shop_that_hangs() {
     let shop = Program::start(Command::new(example("shop")));
     look_until(shop.pid(), &["4 of 4 living processes wait"]);
-    let seen = told(who_waits(shop.pid())).success();
+    // But each is awake for a moment, ten times a second.
+    let seen = eventually("all wait", || match told(who_waits(shop.pid())).success() {
+        seen if seen.starts_with("4 of 4 living processes wait") => Ok(seen),
+        seen => Err(seen),
+    });
     // Where it was built from, and for how long.
     let seen = masked("    for ", "[n]", chain(seen));
     assert_output!("shop", seen);
