@@ -60,7 +60,9 @@ fn lock_order() {
     };
     let (one, two) = (waits("one"), waits("two"));
     assert_eq!((held("one"), held("two")), (vec![two.0], vec![one.0]));
-    assert!(one.1 < two.2 && two.1 < one.2, "at the same time");
+    for ((lock, from, to), holder) in [(one, of("two")), (two, of("one"))] {
+        assert_eq!([from, to].map(|at| run.holder(lock, at)), [Some(holder); 2]);
+    }
     assert_eq!(held("one (2nd)"), held("two (2nd)"));
     assert_eq!(held("one (2nd)").len(), 2);
 }

@@ -8,6 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::Onlooker;
+use common::trace::Act;
+use onlookers::run::{Doing, Going, Run};
 use testing::{Program, assert_output, can_use, exact, example, masked, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +45,42 @@ fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 #[test]
 fn the_shop_mended() {
     assert_output!(exact(run(example("shop_mended")).success()));
+}
+
+/// As the picture shows it.
+#[test]
+fn its_story() {
+    let run = Run::until_still(Command::new(example("shop"))).unwrap();
+    let of = |name: &str| run.processes.iter().position(|it| it.name == name).unwrap();
+    let [("clerk", till, Some(0), None)] = run.holds("value")[..] else {
+        panic!("{:?}", run.holds("value"))
+    };
+    let items = run.arrows.iter();
+    let items = items.filter(|arrow| matches!(arrow.what, Going::Item(_)));
+    let ways: Vec<_> = items.map(|it| (it.from.process, it.to.process)).collect();
+    assert_eq!(
+        ways,
+        [(of("guest"), of("clerk")), (of("clerk"), of("guest"))]
+    );
+    let is_never_done = |act: Act, name: &str| {
+        let mut acts = run
+            .acts()
+            .filter(|bar| bar.process == of(name) && bar.is_wait());
+        let never = acts.find(|bar| matches!(bar.doing, Doing::Act { outcome: None, .. }));
+        let bar = never.unwrap();
+        assert!(matches!(bar.doing, Doing::Act { act: it, .. } if it == act));
+        bar
+    };
+    is_never_done(Act::Join, "main");
+    is_never_done(Act::Get, "clerk");
+    let wait = is_never_done(Act::Lock, "guest");
+    assert_eq!(wait.object(), Some(till));
+    assert_eq!(run.holder(till, wait.from), Some(of("clerk")));
+    let mut clerks = run.bars.iter().filter(|bar| bar.process == of("clerk"));
+    // After the act of taking it.
+    let second = clerks.nth(1).unwrap();
+    let is_till = matches!(second.doing, Doing::Hold { object, .. } if object == till);
+    assert!(is_till, "its day begins with the till");
 }
 
 #[test]

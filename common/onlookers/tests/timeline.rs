@@ -18,12 +18,17 @@ use std::{env, fs, thread};
 use common::trace::{Act, Event, Outcome, Trace, What};
 use common::{Lock, Manager, Pool, Process, Queue, Value, pipe};
 use nix::sys::signal::{Signal, kill, raise};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 use onlookers::run::{Arrow, Bar, Doing, Going, Run};
 use onlookers::view::{Choice, View};
 use onlookers::{chrome, drawing, words};
 use serde_json::Value as Json;
 use testing::Program;
+
+use harness::{until_asleep, until_noted};
+
+/// In front of a program's name, which somebody might select trials by.
+const PROGRAM: &str = "program:";
 
 const PROGRAMS: [(&str, fn()); 11] = [
     ("market", market),
@@ -68,31 +73,36 @@ trials![
 ];
 
 fn main() {
-    let name = env::args().nth(1);
+    let argument = env::args().nth(1).unwrap_or_default();
+    let name = argument.strip_prefix(PROGRAM);
     let mut programs = PROGRAMS.iter().chain(&SLOW);
-    if let Some((_, body)) = programs.find(|(it, _)| name.as_deref() == Some(*it)) {
+    if let Some((_, body)) = programs.find(|(it, _)| name == Some(*it)) {
         return body();
     }
     harness::main(trials());
 }
 
-fn program(name: &str, record: &Path) -> Command {
+fn program(name: &str) -> Command {
     let mut program = Command::new(env::current_exe().unwrap());
-    program.arg(name).env("MP_TRACE", record);
+    program.arg(format!("{PROGRAM}{name}"));
+    program
+}
+
+fn recorded(name: &str, record: &Path) -> Command {
+    let mut program = program(name);
+    program.env("MP_TRACE", record);
     program
 }
 
 fn events(name: &str) -> Vec<Event> {
     let trace = Trace::in_memory(1_000_000).unwrap();
-    let output = Program::start(program(name, trace.path())).wait();
+    let output = Program::start(recorded(name, trace.path())).wait();
     assert!(output.status.success(), "{output:?}");
     trace.events().collect()
 }
 
 fn run(name: &str) -> Run {
-    let mut program = Command::new(env::current_exe().unwrap());
-    program.arg(name);
-    let (output, run) = Run::record(program, |it| Program::start(it).wait()).unwrap();
+    let (output, run) = Run::record(program(name), |it| Program::start(it).wait()).unwrap();
     assert!(output.status.success(), "{output:?}");
     run
 }
@@ -129,13 +139,14 @@ fn market() {
     queue.close();
 }
 
-/// The second waits for the lock of the first, who lets go a while after it has told of it.
+/// The second waits for the lock of the first, who lets go when that is known.
 fn turns() {
-    let (value, told) = (Value::new(5).unwrap(), Queue::<()>::new().unwrap());
+    let value = Value::new(5).unwrap();
+    let (told, go) = (Queue::<()>::new().unwrap(), Queue::<()>::new().unwrap());
     let first = child("first", || {
         let mut guard = value.lock()?;
         told.put(&())?;
-        thread::sleep(Duration::from_millis(300));
+        go.get()?;
         *guard += 1;
         Ok(())
     });
@@ -144,6 +155,8 @@ fn turns() {
         *value.lock()? *= 2;
         Ok(())
     });
+    until_noted(second.pid());
+    go.put(&()).unwrap();
     join([first, second]);
     assert_eq!(*value.lock().unwrap(), 12);
 }
@@ -239,11 +252,13 @@ fn heirs() {
         told.try_get().unwrap_err();
     }
     told.put(&()).unwrap();
+    until_asleep(holder.pid()); // all that it has done is written down
     let heir = child("heir", || {
         *value.recover()? += 2;
-        thread::sleep(Duration::from_millis(200));
+        until_noted(getppid().as_raw().cast_unsigned());
         Ok(())
     });
+    until_noted(heir.pid());
     assert!(
         holder
             .join_timeout(Duration::from_millis(50))
@@ -291,22 +306,20 @@ fn parts() {
     pool.join().unwrap();
 }
 
-/// The first get need not wait, the second one does; so does the child's second put.
+/// The first get need not wait, the second one does; so does the child's last put.
 fn patience() {
     let queue = Queue::with_capacity(3000).unwrap();
-    let while_the_other_waits = || thread::sleep(Duration::from_millis(300));
-    let item = vec![0_u8; 2990];
-    queue.put(&item).unwrap();
+    let (small, great) = (vec![0_u8; 1], vec![0_u8; 2900]);
+    queue.put(&small).unwrap();
     queue.get().unwrap();
     let child = child("child", || {
-        while_the_other_waits();
-        queue.put(&item)?;
-        while_the_other_waits();
-        queue.put(&item)?;
-        Ok(queue.put(&item)?)
+        until_noted(getppid().as_raw().cast_unsigned());
+        queue.put(&small)?;
+        queue.put(&great)?;
+        Ok(queue.put(&great)?)
     });
     queue.get().unwrap();
-    thread::sleep(Duration::from_millis(600));
+    until_noted(child.pid());
     queue.get().unwrap();
     queue.get().unwrap();
     join([child]);
@@ -470,36 +483,39 @@ fn a_death_is_in_the_middle_of_a_task() {
 
 fn who_waits_in_vain_waits() {
     let run = run("in-vain");
-    let waits = run.bars.iter().filter(|bar| bar.is_wait());
-    let waits = waits.map(|bar| match bar.doing {
-        Doing::Act { act, .. } => act,
-        _ => unreachable!(),
-    });
-    let mut waits: Vec<Act> = waits.collect();
-    waits.sort_by_key(|act| *act as u8);
+    let of = |of: Act| move |bar: &&Bar| matches!(bar.doing, Doing::Act { act, .. } if act == of);
+    for act in [Act::Get, Act::Join] {
+        let waits: Vec<_> = run.acts().filter(of(act)).map(Bar::is_wait).collect();
+        assert_eq!(waits, [true], "{act:?}");
+    }
     // A lock that one holds oneself is no wait, but an error.
-    assert_eq!(waits, [Act::Get, Act::Join]);
+    for lock in run.acts().filter(of(Act::Lock)) {
+        assert_eq!(lock.is_wait(), is_long(lock), "{lock:?}");
+    }
+}
+
+/// The system may stop somebody in the middle of what is no wait. Then it looks like one.
+fn is_long(bar: &Bar) -> bool {
+    bar.to.time - bar.from.time >= Duration::from_micros(100)
 }
 
 fn who_has_to_wait_waits() {
     let run = run("patience");
-    let is = |of: Act| {
-        let acts = run
-            .acts()
-            .filter(move |bar| matches!(bar.doing, Doing::Act { act, .. } if act == of));
-        acts.map(|bar| (name(&run, bar.process), bar.is_wait()))
-            .collect::<Vec<_>>()
+    let of = |of: Act| {
+        let acts = run.acts();
+        acts.filter(move |bar| matches!(bar.doing, Doing::Act { act, .. } if act == of))
     };
-    assert_eq!(is(Act::Get)[..2], [("main", false), ("main", true)]);
-    let puts = is(Act::Put);
-    assert_eq!(puts.len(), 4);
-    assert_eq!((puts[0], puts[3]), (("main", false), ("child", true)));
+    let gets: Vec<bool> = of(Act::Get).map(Bar::is_wait).collect();
+    assert_eq!(gets[..2], [false, true]);
+    let [first, .., last] = of(Act::Put).collect::<Vec<_>>()[..] else {
+        panic!("four puts")
+    };
+    assert_eq!(first.is_wait(), is_long(first));
+    assert_eq!((name(&run, last.process), last.is_wait()), ("child", true));
 }
 
 fn who_waits_for_ever_waits_for_somebody() {
-    let mut program = Command::new(env::current_exe().unwrap());
-    program.arg("stuck");
-    let story = sentences(&Run::until_still(program).unwrap(), &all());
+    let story = sentences(&Run::until_still(program("stuck")).unwrap(), &all());
     let last = story.last().unwrap();
     let told = "main waits for the end of child, at common/onlookers/tests/timeline.rs:";
     assert!(last.starts_with(told), "{story:?}");
@@ -657,8 +673,6 @@ fn what_is_left_is_counted() {
 
 fn a_refusal_at_once_is_no_wait() {
     let run = run("heirs");
-    // The system may stop somebody in the middle of it.
-    let is_long = |bar: &Bar| bar.to.time - bar.from.time >= Duration::from_micros(100);
     let is_refused = |bar: &Bar| {
         let Doing::Act { act, outcome, .. } = bar.doing else {
             return false;
@@ -921,7 +935,7 @@ fn timeline(arguments: &[&str]) -> testing::Output {
 fn the_command_writes_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("run.trace");
-    let output = Program::start(program("turns", &record)).wait();
+    let output = Program::start(recorded("turns", &record)).wait();
     assert!(output.status.success());
     let output = timeline(&[record.to_str().unwrap(), "--words"]);
     assert!(output.status.success() && output.stderr.is_empty());
@@ -937,7 +951,7 @@ fn the_command_writes_its_files() {
     roxmltree::Document::parse(&file("svg")).unwrap();
     serde_json::from_str::<Json>(&file("json")).unwrap();
 
-    let mut small = program("market", &record);
+    let mut small = recorded("market", &record);
     small.env("MP_TRACE_EVENTS", "100");
     assert!(Program::start(small).wait().status.success());
     let output = timeline(&[record.to_str().unwrap()]);
@@ -963,7 +977,7 @@ fn the_command_says_what_to_do() {
     refused(&[&path("pipe")], "name a file that MP_TRACE has made");
     for name in ["run.svg", "run.json"] {
         let record = path(name);
-        let output = Program::start(program("turns", record.as_ref())).wait();
+        let output = Program::start(recorded("turns", record.as_ref())).wait();
         assert!(output.status.success());
         let before = fs::read(&record).unwrap();
         refused(&[&record], "give the record another name");

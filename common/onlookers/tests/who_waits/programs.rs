@@ -177,7 +177,7 @@ fn open_circle(waits: fn(&Queue<u32>, &Lock)) {
 fn two_waits() {
     let (never, lock) = (never(), Lock::new().unwrap());
     let held = lock.lock().unwrap();
-    never.get_timeout(Duration::from_secs(2)).unwrap_err();
+    never.get_timeout(Duration::from_secs(5)).unwrap_err();
     drop(held);
     raise(Signal::SIGSTOP).unwrap();
     never.get_timeout(LONG).unwrap_err();
@@ -278,11 +278,11 @@ fn no_output() {
     exit(i32::from(closed != 0 || (0..3).any(is_table)));
 }
 
-/// All wait after a moment in which an onlooker can come.
+/// All wait, once its child goes on.
 fn late_deadlock() {
     let never = never();
     let mut child = Process::spawn("waits later", || {
-        sleep(Duration::from_secs(1));
+        raise(Signal::SIGSTOP).unwrap();
         never.get().map(drop)
     })
     .unwrap();
