@@ -308,7 +308,7 @@ fn machine(cluster: &Cluster) -> Result<String> {
     let machine = machine::this()?;
     Ok(format!(
         "Measured on {} cores of an `{}`, with Linux {}, {} and nats-server {} on the same \
-         machine; medians of {ROUNDS} rounds.\n",
+         machine; medians of {ROUNDS} rounds, and one round for the queue over NATS.\n",
         machine.cores,
         machine.cpu,
         machine.kernel,
@@ -335,7 +335,7 @@ fn main() -> Result<()> {
         let times = [length as f64 / 1e6, ours.among[at], nats.among[at]].map(time);
         println!("{}", times.join("   "));
     }
-    let in_progress = in_progress()?;
+    let in_progress = median(in_progress)?;
     println!(
         "\n{} messages \"in progress\" a second",
         count_in_words(in_progress)
