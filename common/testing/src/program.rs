@@ -91,10 +91,6 @@ pub fn interrupt(path: impl AsRef<OsStr>) {
 /// As [`interrupt`] does.
 #[track_caller]
 pub fn interrupt_command(command: impl Fn() -> Command) {
-    // A script's background job ignores it, and so do the programs that it starts.
-    #[expect(unsafe_code, reason = "nix has no safe function for it")]
-    // SAFETY: the default handler runs no code of this program.
-    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.expect("there is such a signal");
     let start = Instant::now();
     Program::start(command()).wait();
     let usual = start.elapsed();
@@ -244,12 +240,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program, without input.
+    /// Starts the program, without input, and so that Ctrl-C ends it. From now on, this process
+    /// does not ignore `SIGINT`.
     ///
     /// # Panics
     /// It cannot be started.
     #[track_caller]
     pub fn start(mut command: Command) -> Program {
+        // A script's background job ignores it, and so would the programs that it starts.
+        #[expect(unsafe_code, reason = "nix has no safe function for it")]
+        // SAFETY: the default handler runs no code of this program.
+        unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.expect("there is such a signal");
         Self::try_start(&mut command)
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
     }
