@@ -30,6 +30,8 @@ pub struct Value<T> {
     cluster: Cluster,
     key: String,
     store: Store,
+    /// What it was when this part made it, or found it.
+    first: u64,
     value: PhantomData<T>,
 }
 
@@ -42,11 +44,11 @@ impl Cluster {
         let first = postcard::to_stdvec(&first).context("the value cannot be sent")?;
         let bucket = self.job().to_owned();
         let make = self.options().role.is_none();
-        let store = self.patiently("for a shared value", async || -> Result<Store> {
+        let store = self.patiently("for a shared value", async || -> Result<(Store, u64)> {
             if !make {
                 let store = self.jetstream().get_key_value(bucket.clone()).await?;
-                store.entry(key).await?.context("it is not there yet")?;
-                return Ok(store);
+                let entry = store.entry(key).await?.context("it is not there yet")?;
+                return Ok((store, entry.revision));
             }
             // As `create_key_value` makes it, which asks Debian's server for more than that knows.
             let config = Config {
@@ -62,15 +64,21 @@ impl Cluster {
             };
             self.jetstream().get_or_create_stream(config).await?;
             let store = self.jetstream().get_key_value(bucket.clone()).await?;
-            match store.create(key, first.clone().into()).await {
-                Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(error)?,
-                _ => Ok(store), // made now, or by an earlier life of this parent
-            }
+            let revision = match store.create(key, first.clone().into()).await {
+                // By an earlier life of this parent, or by a try whose answer was lost.
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
+                    store.entry(key).await?.context("it is gone")?.revision
+                }
+                made => made?,
+            };
+            Ok((store, revision))
         });
+        let (store, first) = self.wait(store)?;
         Ok(Value {
             cluster: self.clone(),
             key: key.to_owned(),
-            store: self.wait(store)?,
+            store,
+            first,
             value: PhantomData,
         })
     }
@@ -122,8 +130,9 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
         Ok((value, entry.revision))
     }
 
-    /// Calls back, here, with what it is and then with each change that the processes make, in their
-    /// order, until told to stop. It may miss some if they make more than 64 meanwhile.
+    /// Calls back, here, with what it was when this part made it, or found it, and then with each
+    /// change that was made since and is made, in their order, until told to stop. It may miss some
+    /// if there are more than 64 that it has not seen yet.
     ///
     /// # Errors
     /// The server does not answer, or a process has failed.
@@ -133,7 +142,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
         mut callback: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<()> {
         self.cluster.wait(async {
-            let (_, mut next) = self.read().await?;
+            let mut next = self.first;
             loop {
                 let changes = self.cluster.patiently("for a shared value", async || {
                     self.store.watch_from_revision(&self.key, next).await

@@ -5,12 +5,15 @@ mod helpers;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
+use clap::Parser;
+use cluster::{Cluster, Options};
 use futures_util::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
@@ -60,6 +63,28 @@ fn tasks_that_the_server_has_forgotten_are_sent_again() {
     nats.start_again();
     let output = run.wait().success();
     assert!(output.contains("600 outcomes, each once\n"), "{output}");
+}
+
+#[test]
+fn a_watch_sees_what_was_changed_before_it() {
+    let nats = Nats::start();
+    let options = Options::parse_from(["test", "--job", "watch", "--server", &nats.url()]);
+    let cluster = Cluster::join(options).expect("it runs");
+    let value = cluster.value("value", 0).expect("it is made");
+    for _ in 0..10 {
+        value.update(|value| value + 1).expect("it is changed");
+    }
+    let mut seen = Vec::new();
+    let watched = value.watch(&mut [], |value| {
+        seen.push(value);
+        match value {
+            10 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    });
+    watched.expect("it is there");
+    assert_eq!(seen, Vec::from_iter(0..=10));
+    cluster.end().expect("it runs still");
 }
 
 /// The server makes a change, and its sender does not hear so in time, and asks again.
