@@ -11,7 +11,6 @@ use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::Config;
 use clap::Parser;
 use cluster::{Cluster, Options};
 use futures_util::StreamExt;
@@ -237,7 +236,9 @@ fn who_watches_does_not_wait_for_ever() {
 
 #[test]
 fn each_item_counts_once_in_spite_of_deaths() {
-    let run = Run::start(Command::new(env!("CARGO_BIN_EXE_queue")));
+    let nats = Nats::start();
+    nats.close("queue-ends"); // nobody comes to an end before the last of them is killed
+    let run = Run::start(queue(&nats));
     for role in [
         "consumer 1",
         "producer 2",
@@ -251,6 +252,7 @@ fn each_item_counts_once_in_spite_of_deaths() {
             kill(pid, Signal::SIGKILL).expect("it is ours");
         }
     }
+    nats.open("queue-ends");
     let output = run.wait().success();
     assert!(
         output.contains("Together they counted 2000, each once.\n"),
@@ -260,7 +262,7 @@ fn each_item_counts_once_in_spite_of_deaths() {
 
 fn queue(nats: &Nats) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_queue"));
-    command.args(["--server", &nats.url()]);
+    command.args(["--server", &nats.url(), "--patience", "60"]);
     command
 }
 
@@ -270,14 +272,7 @@ fn queue(nats: &Nats) -> Command {
 fn what_is_not_stored_is_not_finished() {
     for (job, tasks, results) in [("storm", "tasks", "results"), ("queue", "items", "counted")] {
         let nats = Nats::start();
-        nats.ask(async |_, jetstream| {
-            let config = Config {
-                name: format!("{job}-{results}"),
-                subjects: vec!["another".to_owned()],
-                ..Config::default()
-            };
-            jetstream.create_stream(config).await.expect("it is made");
-        });
+        nats.close(&format!("{job}-{results}"));
         let run = Run::start(match job {
             "storm" => storm(&nats, LONG),
             _ => queue(&nats),
@@ -307,6 +302,7 @@ fn what_is_not_stored_is_not_finished() {
 #[test]
 fn items_that_the_server_gives_to_nobody_are_given_out_anew() {
     let mut nats = Nats::start();
+    nats.close("queue-ends"); // neither of them ends before it is looked at
     let run = Run::start(queue(&nats));
     until("half are done", || nats.messages("queue-counted") > 1000);
     nats.end(Signal::SIGTERM); // so that its account is in the file
@@ -315,11 +311,13 @@ fn items_that_the_server_gives_to_nobody_are_given_out_anew() {
     run.wait();
 
     let mut nats = Nats::start();
+    nats.close("queue-ends");
     let run = Run::start(queue(&nats));
     until("some are done", || nats.messages("queue-counted") > 0);
     nats.kill();
     fs::write(nats.account("queue-items"), account).expect("it can be written");
     nats.start_again();
+    nats.open("queue-ends");
     let output = run.wait().success();
     assert!(output.contains("counted 2000, each once.\n"), "{output}");
 }

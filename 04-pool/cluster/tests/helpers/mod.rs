@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -191,6 +192,23 @@ impl Nats {
         })
     }
 
+    /// Makes a stream before its job does, so that nothing can be stored in it.
+    pub fn close(&self, stream: &str) {
+        self.ask(async |_, jetstream| {
+            let made = jetstream.create_stream(once(stream, "closed")).await;
+            made.expect("it is made");
+        });
+    }
+
+    /// Lets it take what its job stores once.
+    pub fn open(&self, stream: &str) {
+        self.ask(async |_, jetstream| {
+            let subjects = format!("{}.>", stream.replace('-', "."));
+            let changed = jetstream.update_stream(once(stream, &subjects)).await;
+            changed.expect("it is changed");
+        });
+    }
+
     /// How many messages a stream has; none if it is not there.
     pub fn messages(&self, stream: &str) -> u64 {
         self.ask(async |_, jetstream| {
@@ -249,6 +267,18 @@ impl Nats {
         names
             .map(|name| name.to_string_lossy().into_owned())
             .collect()
+    }
+}
+
+/// As `once` in `pull.rs` has it.
+fn once(stream: &str, subjects: &str) -> Config {
+    Config {
+        name: stream.to_owned(),
+        subjects: vec![subjects.to_owned()],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        discard_new_per_subject: true,
+        ..Config::default()
     }
 }
 
