@@ -11,7 +11,9 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::stream::{Config, Stream};
 use async_nats::jetstream::{self, ErrorCode};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, ServerAddr};
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, HeaderMap, RequestErrorKind, ServerAddr,
+};
 use futures_util::StreamExt;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -118,15 +120,20 @@ impl Cluster {
     /// Two parents would share a job's tasks, and the first to end would end it for both. So each
     /// answers who asks whether there is one. The server says at once if nobody hears a question.
     async fn be_alone(&self) -> Result<()> {
-        let question = self.subject("parent", "there");
-        ensure!(
-            self.client()
-                .request(question.clone(), "".into())
-                .await
-                .is_err(),
-            "the job {:?} has a parent that runs; --job gives this one another name",
-            self.job()
-        );
+        let (question, start) = (self.subject("parent", "there"), Instant::now());
+        loop {
+            match self.client().request(question.clone(), "".into()).await {
+                Ok(_) => bail!(
+                    "the job {:?} has a parent that runs; --job gives this one another name",
+                    self.job()
+                ),
+                // Somebody hears it who is slow, or was cut off.
+                Err(error)
+                    if error.kind() == RequestErrorKind::TimedOut
+                        && start.elapsed() < self.options().patience() => {}
+                Err(_) => break,
+            }
+        }
         let mut asked = self.client().subscribe(question).await?;
         self.client().flush().await?;
         let client = self.client().clone();

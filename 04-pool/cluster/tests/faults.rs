@@ -196,12 +196,26 @@ fn a_worker_of_another_job_is_not_taken() {
 #[test]
 fn a_job_has_one_parent() {
     let nats = Nats::start();
-    let first = Run::start(storm(&nats, LONG));
-    quarters(&first, 1);
-    let error = refused(storm(&nats, LONG));
+    let job = "--tasks 100 --every 0";
+    let mut parent = storm(&nats, job);
+    parent.arg("--elsewhere"); // it does not come to an end before there is a worker
+    let first = Run::start(parent);
+    until("it is there", || !nats.streams().is_empty());
+    let error = refused(storm(&nats, job));
     assert!(error.contains("has a parent that runs"), "{error}");
+    // One that answers late is one, too.
+    first.signal(Signal::SIGSTOP);
+    let second = Run::start(storm(&nats, job));
+    thread::sleep(Duration::from_secs(3)); // longer than anybody waits for an answer
+    first.signal(Signal::SIGCONT);
+    let error = second.wait().stderr;
+    assert!(error.contains("has a parent that runs"), "{error}");
+
+    let worker = Run::start(storm(&nats, "--role worker"));
     let output = first.wait().success();
-    assert!(output.contains("1000 outcomes, each once\n"), "{output}");
+    assert!(output.contains("100 outcomes, each once\n"), "{output}");
+    let output = worker.wait();
+    assert!(output.status.success(), "as the job has ended: {output:?}");
 }
 
 #[test]
