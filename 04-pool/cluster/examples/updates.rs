@@ -9,12 +9,19 @@ use anyhow::Result;
 use clap::Parser;
 use cluster::{Cluster, Options, Value};
 
-const TIMES: u32 = 2000;
+#[derive(Parser)]
+struct Arguments {
+    /// How often each process adds 1
+    #[arg(long, default_value_t = 2000)]
+    times: u32,
+    #[command(flatten)]
+    options: Options,
+}
 
-fn add(value: &Value<u32>) -> Result<()> {
-    for time in 1..=TIMES {
+fn add(value: &Value<u32>, times: u32) -> Result<()> {
+    for time in 1..=times {
         value.update(|value| value + 1)?;
-        if time == TIMES / 4 {
+        if time == times / 4 {
             println!("a quarter is done");
         }
     }
@@ -23,19 +30,20 @@ fn add(value: &Value<u32>) -> Result<()> {
 
 fn main() -> Result<()> {
     common::end_on_broken_pipe();
-    let cluster = Cluster::join(Options::parse())?;
+    let Arguments { times, options } = Arguments::parse();
+    let cluster = Cluster::join(options)?;
     let value = cluster.value("value", 0)?;
     let mut processes = [
-        cluster.process("first", || add(&value))?,
-        cluster.process("second", || add(&value))?,
+        cluster.process("first", || add(&value, times))?,
+        cluster.process("second", || add(&value, times))?,
     ];
     value.watch(&mut processes, |value| match value {
-        value if value == 2 * TIMES => ControlFlow::Break(()),
+        value if value == 2 * times => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     for process in &mut processes {
         process.join()?;
     }
-    println!("{} of {}", value.get()?, 2 * TIMES);
+    println!("{} of {}", value.get()?, 2 * times);
     cluster.end()
 }

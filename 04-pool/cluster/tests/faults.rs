@@ -218,17 +218,25 @@ fn a_job_has_one_parent() {
     assert!(output.status.success(), "as the job has ended: {output:?}");
 }
 
+/// In which nobody comes to an end before it is killed.
+fn long_updates(nats: &Nats) -> Command {
+    let mut command = Command::new(example("updates"));
+    command.args(["--times", "1000000", "--server", &nats.url()]);
+    command
+}
+
 #[test]
 fn who_watches_does_not_wait_for_ever() {
     // Those who change a value.
     let nats = Nats::start();
-    let mut command = Command::new(example("updates"));
-    command.args(["--server", &nats.url()]);
-    let run = Run::start(command);
-    until("some are done", || run.printed().contains("a quarter"));
-    for pid in run.parts("second") {
-        kill(pid, Signal::SIGKILL).expect("it is ours");
-    }
+    let run = Run::start(long_updates(&nats));
+    until("both are at it", || {
+        let both = ["first", "second"].map(|role| !run.parts(role).is_empty());
+        both == [true, true] && nats.messages("KV_updates") > 10
+    });
+    let part = |role: &str| run.parts(role)[0];
+    kill(part("first"), Signal::SIGSTOP).expect("it is ours"); // nothing is heard of it, either
+    kill(part("second"), Signal::SIGKILL).expect("it is ours");
     let output = run.wait();
     assert!(
         output.stderr.contains("second failed: signal: 9"),
@@ -237,15 +245,23 @@ fn who_watches_does_not_wait_for_ever() {
 
     // The server.
     let mut nats = Nats::start();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_process"));
-    command.args(["--server", &nats.url(), "--patience", "3"]);
-    let run = Run::start(command);
-    until("they are there", || {
-        run.printed().contains("worker 3 is there")
+    let process = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_process"));
+        command.args(["--server", &nats.url(), "--patience", "3"]);
+        command
+    };
+    let (mut parent, mut worker) = (process(), process());
+    parent.arg("--elsewhere"); // it watches until Ctrl-C
+    worker.args(["--role", "worker 2"]); // and this one works for an hour
+    let (parent, worker) = (Run::start(parent), Run::start(worker));
+    until("it is there", || {
+        parent.printed().contains("worker 2 is there")
     });
     nats.kill();
-    let output = run.wait();
+    let output = parent.wait();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    worker.signal(Signal::SIGKILL);
+    worker.wait();
 }
 
 #[test]
