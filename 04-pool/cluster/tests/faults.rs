@@ -599,22 +599,25 @@ fn ip(arguments: &str) -> Result<(), String> {
 fn a_host_that_is_cut_off_costs_a_redelivery() {
     let Some(hosts) = Hosts::new() else { return };
     let nats = Nats::start_at("10.99.0.1:4222", hosts.at("s"));
-    let arguments = "--tasks 400 --takes 10 --every 0 --patience 10";
+    let arguments = "--tasks 600 --takes 20 --every 0";
     let mut parent = storm(&nats, arguments);
     parent.arg("--elsewhere");
-    let mut worker = storm(&nats, arguments);
-    worker.args(["--role", "worker"]);
+    let worker = |patience: &str| {
+        let mut worker = storm(&nats, arguments);
+        worker.args(["--role", "worker", "--patience", patience]);
+        worker
+    };
 
     let parent = hosts.run("s", &parent);
-    let (a, b) = (hosts.run("a", &worker), hosts.run("b", &worker));
+    let (a, b) = (hosts.run("a", &worker("60")), hosts.run("b", &worker("10")));
     quarters(&parent, 1);
     hosts.link("a", "down");
     quarters(&parent, 2); // by the other one
+    // For good, and seconds before it could do the other half, which the one that is back does.
+    hosts.link("b", "down");
     hosts.link("a", "up");
-    quarters(&parent, 3);
-    hosts.link("b", "down"); // for good: the rest can only be done by the one that is back
     let output = parent.wait().success();
-    assert!(output.contains("400 outcomes, each once\n"), "{output}");
+    assert!(output.contains("600 outcomes, each once\n"), "{output}");
 
     let output = a.wait();
     assert!(output.status.success(), "as the job has ended: {output:?}");
