@@ -27,6 +27,16 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// What the pool's program has counted down to. Each of its four tasks is done once at least, and
+/// once more if its worker gets no processor for two seconds.
+#[track_caller]
+pub fn countdown(output: &str) -> i64 {
+    let last = output.lines().last().unwrap_or_default();
+    let number = last.strip_prefix("Shared variable value: ");
+    let number = number.and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number: {output}"))
+}
+
 /// A program with a temporary folder of its own.
 pub struct Run {
     program: Program,
