@@ -1,6 +1,9 @@
 //! Two processes add to a shared value two thousand times each, and not one addition is lost or
 //! made twice, also when the server is killed meanwhile. Their parent watches.
 //!
+//! There is a bound: one to which no answer came is sent again, and a server that was killed before
+//! that knows only the last 64. An earlier one it makes twice.
+//!
 //! Output: exact.
 
 use std::ops::ControlFlow;

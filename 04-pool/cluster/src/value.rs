@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use crate::cluster::{Cluster, Sent};
 use crate::process::Process;
 
-/// How many earlier values the server keeps: a change that it has made, and whose sender did not
-/// hear so, is recognised as long as it is among them.
+/// How many values the server keeps. A change that it has made, and whose sender did not hear so, it
+/// recognises for two minutes; but when it is started again, it knows only those among these.
 const HISTORY: i64 = 64;
 
 /// How often who watches looks whether those run who would change it.
@@ -95,6 +95,9 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
 
     /// Changes it, and returns what it is then. While somebody else is faster, it starts again with
     /// what that has made of it: `change` may be called many times, and one of them counts.
+    ///
+    /// A change to which no answer came is sent again, and counts once as long as the server knows it:
+    /// for two minutes, and one that was killed knows the last 64. After that it may count twice.
     ///
     /// # Errors
     /// The server does not answer.
