@@ -30,6 +30,8 @@ fn storm(nats: &Nats, arguments: &str) -> Command {
 
 /// A thousand tasks of 5 ms on four workers take more than a second.
 const LONG: &str = "--takes 5 --every 0";
+/// What must not end before it is killed, or the server is, takes more than ten.
+const LONGER: &str = "--takes 40 --every 0";
 
 fn quarters(run: &Run, number: u32) {
     until("some are done", || {
@@ -55,7 +57,7 @@ fn a_killed_server_loses_nothing() {
 #[test]
 fn tasks_that_the_server_has_forgotten_are_sent_again() {
     let mut nats = Nats::start();
-    let run = Run::start(storm(&nats, "--takes 5 --every 0 --tasks 600"));
+    let run = Run::start(storm(&nats, "--takes 20 --every 0 --tasks 600"));
     quarters(&run, 1);
     nats.kill();
     nats.forget("storm-tasks");
@@ -110,7 +112,7 @@ fn a_slow_or_killed_server_makes_no_change_twice() {
 #[test]
 fn without_a_server_they_give_up_and_say_so() {
     let mut nats = Nats::start();
-    let run = Run::start(storm(&nats, &format!("{LONG} --patience 3")));
+    let run = Run::start(storm(&nats, &format!("{LONGER} --patience 3")));
     quarters(&run, 1);
     nats.kill();
     let output = run.wait();
@@ -134,7 +136,7 @@ fn a_long_task_is_not_taken_for_a_dead_one() {
 #[test]
 fn a_killed_parent_goes_on_where_it_was() {
     let nats = Nats::start();
-    let first = Run::start(storm(&nats, LONG));
+    let first = Run::start(storm(&nats, LONGER));
     quarters(&first, 2);
     first.signal(Signal::SIGKILL);
     first.wait(); // its workers have ended with it
