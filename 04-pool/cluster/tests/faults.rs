@@ -57,7 +57,7 @@ fn a_killed_server_loses_nothing() {
 #[test]
 fn tasks_that_the_server_has_forgotten_are_sent_again() {
     let mut nats = Nats::start();
-    let run = Run::start(storm(&nats, "--takes 20 --every 0 --tasks 600"));
+    let run = Run::start(storm(&nats, "--takes 40 --every 0 --tasks 600"));
     quarters(&run, 1);
     nats.kill();
     nats.forget("storm-tasks");
