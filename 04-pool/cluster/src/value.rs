@@ -30,7 +30,7 @@ pub struct Value<T> {
     cluster: Cluster,
     key: String,
     store: Store,
-    /// What it was when this part made it, or found it.
+    /// Its revision when this part made it, or found it.
     first: u64,
     value: PhantomData<T>,
 }

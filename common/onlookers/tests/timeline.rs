@@ -483,15 +483,19 @@ fn a_death_is_in_the_middle_of_a_task() {
 
 fn who_waits_in_vain_waits() {
     let run = run("in-vain");
-    let of = |of: Act| move |bar: &&Bar| matches!(bar.doing, Doing::Act { act, .. } if act == of);
     for act in [Act::Get, Act::Join] {
-        let waits: Vec<_> = run.acts().filter(of(act)).map(Bar::is_wait).collect();
+        let waits: Vec<_> = acts(&run, act).map(Bar::is_wait).collect();
         assert_eq!(waits, [true], "{act:?}");
     }
     // A lock that one holds oneself is no wait, but an error.
-    for lock in run.acts().filter(of(Act::Lock)) {
+    for lock in acts(&run, Act::Lock) {
         assert!(!lock.is_wait() || is_long(lock), "{lock:?}");
     }
+}
+
+fn acts(run: &Run, of: Act) -> impl Iterator<Item = &Bar> {
+    let acts = run.acts();
+    acts.filter(move |bar| matches!(bar.doing, Doing::Act { act, .. } if act == of))
 }
 
 /// The system may stop somebody in the middle of what is no wait. Then it looks like one.
@@ -501,17 +505,14 @@ fn is_long(bar: &Bar) -> bool {
 
 fn who_has_to_wait_waits() {
     let run = run("patience");
-    let of = |of: Act| {
-        let acts = run.acts();
-        acts.filter(move |bar| matches!(bar.doing, Doing::Act { act, .. } if act == of))
-    };
-    let gets: Vec<bool> = of(Act::Get).map(Bar::is_wait).collect();
-    assert_eq!(gets[..2], [false, true]);
-    let [first, .., last] = of(Act::Put).collect::<Vec<_>>()[..] else {
+    let is = |bar: &Bar| (name(&run, bar.process), bar.is_wait());
+    let gets: Vec<_> = acts(&run, Act::Get).map(is).collect();
+    assert_eq!(gets[..2], [("main", false), ("main", true)]);
+    let [first, _, _, last] = acts(&run, Act::Put).collect::<Vec<_>>()[..] else {
         panic!("four puts")
     };
-    assert_eq!(first.is_wait(), is_long(first));
-    assert_eq!((name(&run, last.process), last.is_wait()), ("child", true));
+    assert_eq!(is(first), ("main", is_long(first)));
+    assert_eq!(is(last), ("child", true));
 }
 
 fn who_waits_for_ever_waits_for_somebody() {
